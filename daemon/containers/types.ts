@@ -1,0 +1,158 @@
+// Owns the contract of the containers room: the record of a container and the service that http and main use.
+import type { Readable } from 'node:stream';
+import type { ContainerConfig, HostConfig, NetworkingConfig } from '../../api-spec/index.ts';
+import type { Endpoint } from '../networks/types.ts';
+
+/** The states of design and database; presenters show Docker's word for each. */
+export type ContainerState =
+  | 'created'
+  | 'starting'
+  | 'running'
+  | 'paused'
+  | 'restarting'
+  | 'stopping'
+  | 'exited'
+  | 'removing'
+  | 'dead';
+
+/** A mount as resolved and frozen at create. */
+export interface MountPoint {
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image';
+  /** Volume name; empty for binds and tmpfs. */
+  readonly name: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly driver: string;
+  readonly mode: string;
+  readonly rw: boolean;
+  readonly propagation: string;
+  /** Copy what the image has there into an empty volume. */
+  readonly copyUp: boolean;
+}
+
+export interface ContainerRecord {
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly state: ContainerState;
+  readonly createdNs: bigint;
+  readonly imageId: string;
+  /** As the client named it (Config.Image). */
+  readonly imageReference: string;
+  /** After the merge with the image's config; defaults that inspect shows are in. */
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly networkingConfig: NetworkingConfig;
+  readonly mounts: readonly MountPoint[];
+  readonly pid: number;
+  readonly startTime: bigint;
+  readonly startedNs: bigint;
+  readonly finishedNs: bigint;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  /** Text of the last failed start, as Docker's State.Error. */
+  readonly error: string;
+  readonly restartCount: number;
+  /** Stopped on request: restart policies leave it alone. */
+  readonly manuallyStopped: boolean;
+  /** Removed by itself after its end. */
+  readonly autoRemove: boolean;
+  readonly bootId: string;
+}
+
+/** What presenters need beside the record. */
+export interface ContainerView {
+  readonly record: ContainerRecord;
+  readonly endpoints: readonly Endpoint[];
+  readonly logPath: string;
+  readonly hostnamePath: string;
+  readonly hostsPath: string;
+  readonly resolvConfPath: string;
+  readonly execIds: readonly string[];
+  readonly sizeRw?: number;
+  readonly sizeRootFs?: number;
+  readonly graphDriver: { readonly name: string; readonly data: Readonly<Record<string, string>> };
+}
+
+export interface CreateRequest {
+  readonly name: string;
+  readonly platform: string;
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly networkingConfig: NetworkingConfig;
+}
+
+export interface ListRequest {
+  readonly all: boolean;
+  /** Newest n, running or not; 0: no limit. */
+  readonly limit: number;
+  readonly size: boolean;
+  readonly filters: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface LogsRequest {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  readonly details: boolean;
+  /** ns since 1970; 0n: no bound. */
+  readonly since: bigint;
+  readonly until: bigint;
+  /** Lines from the end; -1: all. */
+  readonly tail: number;
+}
+
+/** A client's connection, taken out of the HTTP server. */
+export interface ClientConnection {
+  readonly descriptor: number;
+  readonly input: Uint8Array;
+  /** HTTP answer still to be written to it; empty when it has been. */
+  readonly greeting: Uint8Array;
+}
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Live output; false with `logs`: only what was logged so far. */
+  readonly stream: boolean;
+  readonly logs: boolean;
+  readonly detachKeys: string;
+}
+
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+
+/** Every method that takes a `reference` accepts name, id or unique prefix and throws not-found `No such container: REF`. */
+export interface Containers {
+  create(request: CreateRequest): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  start(reference: string): Promise<'started' | 'already-running'>;
+  /** `timeout` in seconds, -1: wait for ever, undefined: the container's StopTimeout or 10. */
+  stop(reference: string, options: { readonly timeout?: number; readonly signal?: string }): Promise<'stopped' | 'not-running'>;
+  restart(reference: string, options: { readonly timeout?: number; readonly signal?: string }): Promise<void>;
+  /** conflict `container ID is not running`. */
+  kill(reference: string, signal: string): Promise<void>;
+  pause(reference: string): Promise<void>;
+  unpause(reference: string): Promise<void>;
+  rename(reference: string, name: string): Promise<void>;
+  remove(reference: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  prune(filters: Readonly<Record<string, readonly string[]>>): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>;
+  wait(reference: string, condition: WaitCondition, cancel: AbortSignal): Promise<{ readonly statusCode: number; readonly error?: string }>;
+  list(request: ListRequest): Promise<readonly ContainerView[]>;
+  get(reference: string, options?: { readonly size?: boolean }): Promise<ContainerView>;
+  /** Checks that an attach is possible (conflict when paused or restarting) before the HTTP answer is written. */
+  prepareAttach(reference: string, options: AttachOptions): { readonly id: string; readonly tty: boolean };
+  /** Takes the connection over: the client is served by the monitor from here on, or waits for the start. */
+  attach(id: string, options: AttachOptions, connection: ClientConnection): Promise<void>;
+  resize(reference: string, rows: number, columns: number): Promise<void>;
+  /** Docker's log stream: multiplexed frames, raw with a terminal. Throws before the first byte where it can. */
+  logs(reference: string, request: LogsRequest): { readonly tty: boolean; readonly stream: Readable };
+  /** For images: which containers use an image. */
+  containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
+  containersOfVolume(volume: string): readonly string[];
+  counts(): { readonly total: number; readonly running: number; readonly paused: number; readonly stopped: number };
+  /** Boot: observe, decide, apply, sweep. */
+  reconcile(): Promise<void>;
+  /** Shutdown of the daemon: lets the monitors go; containers run on. */
+  release(): void;
+}

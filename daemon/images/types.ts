@@ -1,0 +1,85 @@
+// Owns the contract of the images room.
+import type { Readable } from 'node:stream';
+import type { ContainerConfig } from '../../api-spec/index.ts';
+
+/** An image as the rest of the engine sees it. `id` is `sha256:` of its config JSON. */
+export interface Image {
+  readonly id: string;
+  /** Its config in Docker's container terms (Env, Cmd, Entrypoint, WorkingDir, User, Labels, Volumes, ExposedPorts, StopSignal, Healthcheck, Shell, OnBuild). */
+  readonly config: ContainerConfig;
+  readonly architecture: string;
+  readonly variant: string;
+  readonly os: string;
+  readonly author: string;
+  readonly comment: string;
+  /** RFC 3339 as in the config; empty when it has none. */
+  readonly created: string;
+  readonly diffIds: readonly string[];
+  /** Bytes of all layers, unpacked. */
+  readonly size: number;
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+  readonly history: readonly ImageHistory[];
+  readonly parent: string;
+  readonly lastTaggedNs: bigint;
+}
+
+export interface ImageHistory {
+  readonly created: string;
+  readonly createdBy: string;
+  readonly comment: string;
+  readonly emptyLayer: boolean;
+  readonly size: number;
+}
+
+/** One line of a load, import or pull stream, in Docker's shape. */
+export interface Progress {
+  readonly id?: string;
+  readonly status?: string;
+  readonly stream?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly aux?: unknown;
+  readonly error?: string;
+  readonly errorDetail?: { readonly code?: number; readonly message: string };
+}
+
+/** Who uses images; asked before one is removed. Given to the service by main.ts. */
+export interface ImageUsage {
+  containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
+}
+
+export interface ImageRemoval {
+  readonly Untagged?: string;
+  readonly Deleted?: string;
+}
+
+export interface ImportRequest {
+  readonly body: Readable;
+  /** `name[:tag]`; empty: untagged. */
+  readonly reference: string;
+  readonly message: string;
+  /** Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, USER, VOLUME, WORKDIR, HEALTHCHECK, STOPSIGNAL). */
+  readonly changes: readonly string[];
+  readonly platform: string;
+}
+
+export interface Images {
+  /** By name[:tag], name@digest, full id, `sha256:` id or unique prefix. Throws not-found `No such image: REF`. */
+  get(reference: string): Image;
+  /** By exact id; undefined when it is gone. */
+  byId(id: string): Image | undefined;
+  list(): readonly Image[];
+  /** Directories of the image's layers for the overlay, top-most first. Never empty: an image without layers has one empty directory. */
+  lowerDirectories(imageId: string): readonly string[];
+  tag(reference: string, repository: string, tag: string): void;
+  remove(reference: string, options: { readonly force: boolean; readonly prune: boolean }): Promise<readonly ImageRemoval[]>;
+  prune(filters: Readonly<Record<string, readonly string[]>>): Promise<{ readonly deleted: readonly ImageRemoval[]; readonly reclaimed: number }>;
+  /** Resolves with the image id; a broken stream leaves nothing behind. */
+  import(request: ImportRequest, progress: (line: Progress) => void): Promise<string>;
+  /** docker-archive or OCI layout, plain, gzip or zstd (xz, bzip2 too). A broken stream leaves nothing behind. */
+  load(body: Readable, options: { readonly quiet: boolean; readonly platform: string }, progress: (line: Progress) => void): Promise<void>;
+  /** docker-archive with OCI layout inside, as Docker 25+. */
+  save(references: readonly string[], platform: string): Readable;
+  /** Removes half-made things of a killed daemon. At boot, before listening. */
+  sweep(): Promise<void>;
+}

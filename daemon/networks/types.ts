@@ -1,0 +1,95 @@
+// Owns the contract of the networks room.
+import type { EndpointSettings } from '../../api-spec/index.ts';
+
+export interface IpamPool {
+  readonly subnet: string;
+  readonly ipRange: string;
+  readonly gateway: string;
+  readonly auxAddresses: Readonly<Record<string, string>>;
+}
+
+export interface Network {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: 'bridge' | 'host' | 'null';
+  readonly createdNs: bigint;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly enableIPv4: boolean;
+  readonly enableIPv6: boolean;
+  readonly ipamDriver: string;
+  readonly ipamOptions: Readonly<Record<string, string>>;
+  readonly pools: readonly IpamPool[];
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A container's attachment to a network. Exists from the start of the container to its stop; `settings` are what the client asked for. */
+export interface Endpoint {
+  readonly id: string;
+  readonly networkId: string;
+  readonly containerId: string;
+  readonly ipAddress: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly ipv6Address: string;
+  readonly ipv6PrefixLength: number;
+  readonly ipv6Gateway: string;
+  readonly macAddress: string;
+  readonly hostLink: string;
+  readonly interfaceName: string;
+  readonly aliases: readonly string[];
+}
+
+/** A network namespace made for a container, by descriptors. The caller closes both after the launch (the monitor and PID 1 keep the namespace alive). */
+export interface Sandbox {
+  readonly namespace: number;
+  /** NETLINK_ROUTE socket inside of it. */
+  readonly netlink: number;
+}
+
+export interface NetworkCreate {
+  readonly name: string;
+  readonly driver: string;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly enableIPv4: boolean;
+  readonly enableIPv6: boolean;
+  readonly ipam: { readonly driver: string; readonly options: Readonly<Record<string, string>>; readonly pools: readonly Partial<IpamPool>[] };
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Networks {
+  /** Boot: makes bridge, host and none when missing; brings bridges and rules of the rows into the kernel; adopts what is there. */
+  restore(): Promise<void>;
+  list(): readonly Network[];
+  /** By name, id or unique prefix; `default` is `bridge`. Throws not-found `network REF not found`. */
+  get(reference: string): Network;
+  create(request: NetworkCreate): Promise<{ readonly id: string; readonly warning: string }>;
+  /** forbidden for predefined ones and ones with endpoints. */
+  remove(reference: string): Promise<void>;
+  prune(filters: Readonly<Record<string, readonly string[]>>): Promise<readonly string[]>;
+  /** A fresh namespace with its loopback up. */
+  createSandbox(): Promise<Sandbox>;
+  /** A second handle on a running container's namespace (by /proc/PID/ns/net), for live connects. */
+  openSandbox(pid: number): Promise<Sandbox>;
+  /** Allocates addresses, makes the veth into the sandbox, its addresses and routes, all or nothing. */
+  attach(request: {
+    readonly containerId: string;
+    readonly network: string;
+    readonly settings: EndpointSettings;
+    readonly sandbox: Sandbox;
+    /** Sets the default route through this network. */
+    readonly defaultRoute: boolean;
+    /** eth0, eth1, … */
+    readonly index: number;
+    readonly attributes: Readonly<Record<string, string>>;
+  }): Promise<Endpoint>;
+  /** Frees the addresses at once; the link goes with its namespace or is removed behind. Harmless when there is none. */
+  detach(containerId: string, networkId?: string): Promise<void>;
+  endpointsOf(containerId: string): readonly Endpoint[];
+  endpointsOn(networkId: string): readonly Endpoint[];
+  /** Links, rules and rows without a container in `alive` are removed. At boot, before listening. */
+  sweep(alive: ReadonlySet<string>): Promise<void>;
+}

@@ -1,0 +1,12 @@
+// Owns the order of the migrations. A migration that has landed is never edited; a change is a new one at the end.
+import { containersMigration } from './0001-containers.ts';
+import { imagesMigration } from './0002-images.ts';
+import { networksMigration } from './0003-networks.ts';
+import { volumesMigration } from './0004-volumes.ts';
+
+export interface Migration {
+  readonly name: string;
+  readonly sql: string;
+}
+
+export const migrations: readonly Migration[] = [containersMigration, imagesMigration, networksMigration, volumesMigration];
