@@ -24,6 +24,26 @@ export interface Network {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** What a container asks to have published. */
+export interface PortRequest {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly containerPort: number;
+  /** Empty: every address of the host (or the network's com.docker.network.bridge.host_binding_ipv4). */
+  readonly hostIp: string;
+  /** 0: an ephemeral port; else the first free one of hostPort..hostPortEnd. */
+  readonly hostPort: number;
+  readonly hostPortEnd: number;
+}
+
+/** A published port as it is in the kernel. */
+export interface PublishedPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly containerPort: number;
+  /** `0.0.0.0` or `::` for every address. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+}
+
 /** A container's attachment to a network. Exists from the start of the container to its stop; `settings` are what the client asked for. */
 export interface Endpoint {
   readonly id: string;
@@ -39,6 +59,7 @@ export interface Endpoint {
   readonly hostLink: string;
   readonly interfaceName: string;
   readonly aliases: readonly string[];
+  readonly ports: readonly PublishedPort[];
 }
 
 /** A network namespace made for a container, by descriptors. The caller closes both after the launch (the monitor and PID 1 keep the namespace alive). */
@@ -77,15 +98,23 @@ export interface Networks {
   /** Allocates addresses, makes the veth into the sandbox, its addresses and routes, all or nothing. */
   attach(request: {
     readonly containerId: string;
+    /** Shown in the refusal to remove a network that is in use. */
+    readonly containerName?: string;
     readonly network: string;
     readonly settings: EndpointSettings;
-    readonly sandbox: Sandbox;
+    /** Not needed on the networks host and none: their endpoints have no link. */
+    readonly sandbox?: Sandbox;
     /** Sets the default route through this network. */
     readonly defaultRoute: boolean;
     /** eth0, eth1, … */
     readonly index: number;
+    /** More attributes of the event network connect, which has container, name and type by itself. */
     readonly attributes: Readonly<Record<string, string>>;
+    /** Published on the network of the default route only, as Docker does; see networks/ports.ts portRequests(). Absent: none. */
+    readonly ports?: readonly PortRequest[];
   }): Promise<Endpoint>;
+  /** At create: invalid-argument in Docker's words for settings that no start can satisfy (a static address on the default network, …). The network need not exist yet. */
+  validate(network: string, settings: EndpointSettings): void;
   /** Frees the addresses at once; the link goes with its namespace or is removed behind. Harmless when there is none. */
   detach(containerId: string, networkId?: string): Promise<void>;
   endpointsOf(containerId: string): readonly Endpoint[];
