@@ -47,6 +47,9 @@ export interface SpecInput {
   /** Path below each hierarchy's root, e.g. `/tsd-1a2b3c4d/<id>`. */
   readonly cgroupPath: string;
   readonly network: 'own' | 'host';
+  /** Pid of the first process of the container whose namespace is joined (`PidMode`, `IpcMode` `container:REF`). */
+  readonly joinPid?: number;
+  readonly joinIpc?: number;
   readonly host: HostFeatures;
 }
 
@@ -167,10 +170,16 @@ export type Observation =
   | { readonly kind: 'gone' };
 
 export interface Runtime {
-  /** Resolves when PID 1 has called execve; rejects with an EngineError in Docker's words, nothing is left behind but the directories. */
+  /**
+   * Makes the cgroup at `spec.cgroupPath` with the limits of `spec.hostConfig` (the caller removes it after the exit, by Cgroups.remove),
+   * starts the monitor and runs the plan. Resolves when PID 1 has called execve; rejects with a LaunchError (runtime/launch-error.ts:
+   * an EngineError with `exitCode` 126, 127 or 128) in Docker's words, then nothing is left behind but the directories.
+   */
   launch(input: LaunchInput): Promise<ContainerProcess>;
-  /** Looks at the run directory of a container that an earlier daemon started: monitor socket, pid file, exit record. `spec` of it serves later exec. */
+  /** Looks at the run directory of a container that an earlier daemon started: monitor socket, pid file, exit record. */
   observe(runDirectory: string, id: string): Promise<Observation>;
   /** Fails with kind invalid-argument when the spec cannot be built (bad capability, sysctl, …): called at create. */
   validate(input: SpecInput): void;
+  /** What of the request this host cannot do, as sentences for the `Warnings` of the create answer. */
+  warnings(input: SpecInput): readonly string[];
 }
