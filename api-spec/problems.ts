@@ -20,8 +20,7 @@ export function fieldPath(path: readonly PropertyKey[]): string {
 }
 
 /**
- * One line for a failed validation, each issue as `field: expected …`. `where` says what was read (`body`, `query`) and stands alone
- * when the whole of it is wrong.
+ * One line for a failed validation, each issue as `field: expected …`. `where` says what was read (`body`, `query`).
  */
 export function describeProblems(error: z.core.$ZodError, where: string): string {
   const verbatim = error.issues.find((issue) => issue.code === 'custom' && issue.params?.verbatim === true);
@@ -31,7 +30,7 @@ export function describeProblems(error: z.core.$ZodError, where: string): string
   const lines = error.issues.map((issue) => {
     const path = fieldPath(issue.path);
     const text = issue.message.replace(/^Invalid input: /, '').replace('received undefined', 'but it is missing');
-    return `${path === '' ? where : path}: ${text}`;
+    return path === '' ? text : `${path}: ${text}`;
   });
   return `invalid ${where}: ${lines.join('; ')}`;
 }

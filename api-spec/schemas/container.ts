@@ -12,6 +12,7 @@ import {
   stringSet,
   strings,
   uint16,
+  uint32,
 } from '../fields.ts';
 import { DriverData, OciDescriptor } from './common.ts';
 import { HostConfig, HostConfigView, Resources, RestartPolicy } from './host-config.ts';
@@ -104,7 +105,7 @@ export const ContainerTopResponse = z.object({ Titles: strings, Processes: z.arr
 export type ContainerTopResponse = z.output<typeof ContainerTopResponse>;
 
 /** Kind: 0 modified, 1 added, 2 deleted. */
-export const FilesystemChange = z.object({ Path: string, Kind: z.union([z.literal(0), z.literal(1), z.literal(2)]) });
+export const FilesystemChange = z.object({ Path: string, Kind: uint32 });
 export type FilesystemChange = z.output<typeof FilesystemChange>;
 
 export const ContainerPruneResponse = z.object({ ContainersDeleted: strings.nullable(), SpaceReclaimed: int64 });

@@ -19,6 +19,15 @@ export const ImageConfig = z.object({
   Labels: stringMap.nullable().optional(),
   StopSignal: string.optional(),
   Shell: strings.optional(),
+  Hostname: string.optional().describe('This and what follows: clients before 1.50 only.'),
+  Domainname: string.optional(),
+  AttachStdin: boolean.optional(),
+  AttachStdout: boolean.optional(),
+  AttachStderr: boolean.optional(),
+  Tty: boolean.optional(),
+  OpenStdin: boolean.optional(),
+  StdinOnce: boolean.optional(),
+  Image: string.optional(),
 });
 export type ImageConfig = z.output<typeof ImageConfig>;
 
