@@ -1,0 +1,439 @@
+// Owns the one door to C++: it alone loads the native addon, gives its calls types and turns their failures into SystemError.
+// It decides nothing. A descriptor is a plain number, always close-on-exec; whoever gets one closes it.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+
+/** A failed system call: which step, the error number and its name, and what it was about (a path as a rule). */
+export class SystemError extends Error {
+  readonly step: string;
+  readonly errno: number;
+  readonly code: string;
+  readonly detail: string;
+
+  constructor(step: string, errno: number, detail: string) {
+    const code = errorName(errno);
+    super(detail === '' ? `${step}: ${code}` : `${step}: ${code}: ${detail}`);
+    this.name = 'SystemError';
+    this.step = step;
+    this.errno = errno;
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+/** `ENOENT` for 2; `E999` for a number that this system has no name for. */
+export function errorName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno);
+  } catch {
+    return `E${errno}`;
+  }
+}
+
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface ReapedProcess {
+  /** 0 to 255; 128 + signal when killed by one. */
+  readonly code: number;
+  /** 0 when it ended by itself. */
+  readonly signal: number;
+}
+
+export interface OverlayMount {
+  /** Directories, top-most first. */
+  readonly lower: readonly string[];
+  /** Directory for what is written, with `work` on the same file system; absent: a read-only view. */
+  readonly upper?: string;
+  readonly work?: string;
+  /** `key=value` or `flag`, e.g. `metacopy=on`. */
+  readonly options?: readonly string[];
+  readonly readonly?: boolean;
+}
+
+export interface FileStatus {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+}
+
+export interface SeccompProfile {
+  /** SECCOMP_RET_* without data. */
+  readonly defaultAction: number;
+  /** Data of the default action when it is an errno. */
+  readonly defaultErrno: number;
+  /** AUDIT_ARCH_*; the native one is always in. */
+  readonly architectures: readonly number[];
+  readonly rules: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly syscalls: readonly string[];
+  /** SECCOMP_RET_* with its data. */
+  readonly action: number;
+  readonly args: readonly SeccompCondition[];
+}
+
+export interface SeccompCondition {
+  readonly index: number;
+  /** For op 7 the mask. */
+  readonly value: bigint;
+  /** For op 7 what is compared with. */
+  readonly valueTwo: bigint;
+  /** 1 not equal, 2 less, 3 less or equal, 4 equal, 5 greater or equal, 6 greater, 7 masked equal. */
+  readonly op: number;
+}
+
+export interface KernelFeatures {
+  readonly openat2: boolean;
+  readonly mountSetattr: boolean;
+  readonly openTree: boolean;
+  readonly moveMount: boolean;
+  readonly fsopen: boolean;
+  readonly clone3: boolean;
+  readonly pidfdOpen: boolean;
+  readonly closeRange: boolean;
+  /** Overlay layers one by one (Linux 6.7); without it at most about 14 layers. */
+  readonly overlayAppend: boolean;
+  readonly seccomp: boolean;
+}
+
+/** A network namespace by descriptor, with a NETLINK_ROUTE socket in it and the answers to the request that was sent there. */
+export interface NetworkNamespace {
+  readonly namespace: number;
+  readonly netlink: number;
+  readonly replies: Uint8Array;
+}
+
+/** Where an archive's bytes come from: a range of a regular file, or (without offset) everything that a pipe or socket gives. */
+export interface ArchiveSource {
+  readonly fd: number;
+  readonly offset?: number;
+  readonly length?: number;
+}
+
+export interface ArchiveLimits {
+  /** Bytes after decompression; absent or 0: no limit. */
+  readonly maxBytes?: number;
+  /** Decompressed to compressed, looked at after the first 64 MiB. */
+  readonly maxRatio?: number;
+  readonly maxEntries?: number;
+}
+
+export interface UnpackRequest extends ArchiveLimits {
+  readonly source: ArchiveSource;
+  /** An existing empty directory. */
+  readonly target: string;
+  /** `overlay`: `.wh.` names become the overlay file system's whiteouts. */
+  readonly whiteouts: 'overlay' | 'none';
+  /** A file to make: the record that assembleLayer builds the same tar from. */
+  readonly split?: string;
+}
+
+export interface UnpackedLayer {
+  /** `sha256:` of the bytes as they came. */
+  readonly digest: string;
+  /** `sha256:` of the plain tar. */
+  readonly diffId: string;
+  readonly compression: 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
+  readonly compressedBytes: number;
+  readonly tarBytes: number;
+  /** Apparent bytes of files and symbolic links, hard links once. */
+  readonly contentBytes: number;
+  readonly entries: number;
+  /** False: a later entry overwrote an earlier one, so that assembleLayer cannot give the same tar. */
+  readonly reproducible: boolean;
+  /** Extended attributes that kernel or file system refused (ENOTSUP, EPERM). */
+  readonly skippedAttributes: number;
+}
+
+export interface ArchiveEntry {
+  readonly name: string;
+  readonly link: string;
+  /** `0` file, `1` hard link, `2` symbolic link, `5` directory, others as in tar. */
+  readonly type: string;
+  readonly size: number;
+  /** Of the contents, in the spool, or in the source when that is plain. */
+  readonly offset: number;
+}
+
+export interface ScannedArchive {
+  readonly digest: string;
+  readonly compression: string;
+  readonly compressedBytes: number;
+  readonly plainBytes: number;
+  readonly entries: readonly ArchiveEntry[];
+}
+
+export interface TreeUsage {
+  /** Apparent sizes of all but directories, hard links once. */
+  readonly bytes: number;
+  /** Allocated bytes, directories too. */
+  readonly allocated: number;
+  readonly inodes: number;
+}
+
+interface Native {
+  unpackLayer(request: UnpackRequest): Promise<UnpackedLayer>;
+  scanArchive(request: ArchiveLimits & { source: ArchiveSource; spool?: number }): Promise<ScannedArchive>;
+  assembleLayer(request: {
+    split: string;
+    directory: string;
+    target: number;
+  }): Promise<{ digest: string; size: number }>;
+  removeTree(path: string): Promise<void>;
+  measureTree(path: string): Promise<TreeUsage>;
+  copyTree(root: number, path: string, target: number): Promise<boolean>;
+  syncFilesystem(path: string): Promise<void>;
+  configure(makeError: (step: string, errno: number, detail: string) => SystemError): void;
+  socketPair(): [number, number];
+  spawnMonitor(program: string, control: number, name: string): number;
+  reap(pid: number): ReapedProcess | undefined;
+  connectUnix(directory: string, name: string): number;
+  sendFrame(fd: number, data: Uint8Array, descriptors: readonly number[]): void;
+  writeAll(fd: number, data: Uint8Array): void;
+  duplicate(fd: number): number;
+  close(fd: number): void;
+  openPath(path: string, flags: number, mode?: number): number;
+  peerCredentials(fd: number): PeerCredentials;
+  mountOverlay(
+    lower: readonly string[],
+    upper: string | undefined,
+    work: string | undefined,
+    options: readonly string[],
+    readonly: boolean,
+  ): number;
+  mountFilesystem(type: string, source: string, options: readonly string[], attributes: number): number;
+  cloneTree(path: string, recursive: boolean): number;
+  unmount(path: string, flags: number): void;
+  readInRoot(root: number, path: string, maxBytes: number): Uint8Array | undefined;
+  openInRoot(root: number, path: string, flags: number): number;
+  statInRoot(root: number, path: string, flags: number): FileStatus | undefined;
+  createNetworkNamespace(request?: Uint8Array): Promise<NetworkNamespace>;
+  openNetlink(namespace?: number, protocol?: number): Promise<number>;
+  netlinkTransact(fd: number, request: Uint8Array): Promise<Uint8Array>;
+  boundingSet(): bigint;
+  kernelFeatures(): KernelFeatures;
+  compileSeccomp(profile: {
+    defaultAction: number;
+    architectures: readonly number[];
+    rules: readonly SeccompRule[];
+  }): Uint8Array;
+}
+
+const outputs = findOutputs(import.meta.dirname);
+const native = load();
+
+// The build results stand in addon/build/Release below the package's root, in a checkout and in an installed package alike.
+function findOutputs(start: string): string {
+  for (let directory = start; ; directory = dirname(directory)) {
+    const manifest = join(directory, 'package.json');
+    if (existsSync(manifest) && (JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string }).name === 'tsd') {
+      return join(directory, 'addon', 'build', 'Release');
+    }
+    if (directory === dirname(directory)) throw new Error(`no package.json named "tsd" above ${start}`);
+  }
+}
+
+function load(): Native {
+  const path = join(outputs, 'tsd.node');
+  if (!existsSync(path)) throw new Error(`the native addon is not built: ${path} is missing (run "npm run build")`);
+  const loaded = createRequire(import.meta.url)(path) as Native;
+  loaded.configure((step, errno, detail) => new SystemError(step, errno, detail));
+  return loaded;
+}
+
+/** A connected pair of AF_UNIX stream sockets; the first one is non-blocking. socketpair(2). */
+export function socketPair(): [number, number] {
+  return native.socketPair();
+}
+
+/**
+ * Starts a monitor process from a sealed memory file: own session, empty environment, /dev/null on 0 to 2, `control` as descriptor 3.
+ * `name` is its second argument, for people who read `ps`. Returns its pid; the caller reaps it.
+ */
+export function spawnMonitor(control: number, name: string): number {
+  return native.spawnMonitor(join(outputs, 'tsd-monitor'), control, name);
+}
+
+/** How the child `pid` ended, undefined while it runs. Call it on SIGCHLD. waitpid(2) with WNOHANG; ECHILD when it is none of ours. */
+export function reap(pid: number): ReapedProcess | undefined {
+  return native.reap(pid);
+}
+
+/** Connects to the socket `name` in `directory`, whatever the length of that path. Non-blocking. ENOENT, ECONNREFUSED. */
+export function connectUnix(directory: string, name: string): number {
+  return native.connectUnix(directory, name);
+}
+
+/** Sends all of `data`, the descriptors with its first byte; waits at most 1 s at a time for room (then ETIMEDOUT). EPIPE when the peer has gone. */
+export function sendFrame(fd: number, data: Uint8Array, descriptors: readonly number[]): void {
+  native.sendFrame(fd, data, descriptors);
+}
+
+/** Writes all of `data`; waits at most 1 s at a time for room (then ETIMEDOUT). */
+export function writeAll(fd: number, data: Uint8Array): void {
+  native.writeAll(fd, data);
+}
+
+/** fcntl(F_DUPFD_CLOEXEC). */
+export function duplicate(fd: number): number {
+  return native.duplicate(fd);
+}
+
+export function close(fd: number): void {
+  native.close(fd);
+}
+
+/** open(2) with O_CLOEXEC added; `mode` (0600 when not given) counts with O_CREAT. */
+export function openPath(path: string, flags: number, mode?: number): number {
+  return native.openPath(path, flags, mode);
+}
+
+/** SO_PEERCRED of a unix socket. */
+export function peerCredentials(fd: number): PeerCredentials {
+  return native.peerCredentials(fd);
+}
+
+/** An overlay mount in no mount namespace (fsopen, fsconfig, fsmount). It ends with its last descriptor unless it was moved into one. */
+export function mountOverlay(request: OverlayMount): number {
+  return native.mountOverlay(
+    request.lower,
+    request.upper,
+    request.work,
+    request.options ?? [],
+    request.readonly ?? false,
+  );
+}
+
+/** A detached mount of a file system; `source` may be empty, `attributes` are MOUNT_ATTR_*. */
+export function mountFilesystem(type: string, source: string, options: readonly string[], attributes: number): number {
+  return native.mountFilesystem(type, source, options, attributes);
+}
+
+/** A detached copy of the mount or directory at a host path (open_tree with OPEN_TREE_CLONE). */
+export function cloneTree(path: string, recursive: boolean): number {
+  return native.cloneTree(path, recursive);
+}
+
+/** umount2(2). */
+export function unmount(path: string, flags: number): void {
+  native.unmount(path, flags);
+}
+
+/**
+ * The regular file at `path` below `root`, resolved as if `root` were `/` (openat2 RESOLVE_IN_ROOT, no magic links). Undefined when it
+ * is missing; E2BIG when it is larger than `maxBytes`; EISDIR or EINVAL when it is no regular file. Never blocks on a FIFO.
+ */
+export function readInRoot(root: number, path: string, maxBytes: number): Uint8Array | undefined {
+  return native.readInRoot(root, path, maxBytes);
+}
+
+/** openat2 with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS. */
+export function openInRoot(root: number, path: string, flags: number): number {
+  return native.openInRoot(root, path, flags);
+}
+
+/** Status of `path` below `root`, undefined when it is missing. `flags`: O_NOFOLLOW for a final symbolic link itself. */
+export function statInRoot(root: number, path: string, flags: number): FileStatus | undefined {
+  return native.statInRoot(root, path, flags);
+}
+
+/** The capabilities that this process may hand on, one bit each (PR_CAPBSET_READ). */
+export function boundingSet(): bigint {
+  return native.boundingSet();
+}
+
+/** What this kernel can do, asked by calls and never by its version. */
+export function kernelFeatures(): KernelFeatures {
+  return native.kernelFeatures();
+}
+
+/**
+ * Compiles rules to BPF (an array of struct sock_filter) by libseccomp. System calls that it does not know are left out; ones newer than
+ * all that the profile names give ENOSYS when the default is another errno, so that programs fall back.
+ */
+export function compileSeccomp(profile: SeccompProfile): Uint8Array {
+  // SECCOMP_RET_ERRNO (0x00050000) carries the errno in its low half.
+  const withErrno = profile.defaultAction === 0x0005_0000;
+  return native.compileSeccomp({
+    defaultAction: withErrno ? profile.defaultAction + profile.defaultErrno : profile.defaultAction,
+    architectures: profile.architectures,
+    rules: profile.rules,
+  });
+}
+
+/**
+ * A fresh network namespace (unshare on a worker thread, which returns to its own). `request`, a batch of netlink messages, is sent in
+ * it at once. The caller closes both descriptors.
+ */
+export function createNetworkNamespace(request?: Uint8Array): Promise<NetworkNamespace> {
+  return native.createNetworkNamespace(request);
+}
+
+/** A netlink socket with extended acknowledgements in a namespace (the daemon's when none is given); `protocol` 0 is NETLINK_ROUTE. */
+export function openNetlink(namespace?: number, protocol?: number): Promise<number> {
+  return native.openNetlink(namespace, protocol);
+}
+
+/**
+ * Sends a batch of netlink messages as one datagram and resolves with the raw answers when each is acknowledged or its dump has ended.
+ * A refusal is part of the answers. One call at a time for one socket; at most one dump in a batch. netlink(7).
+ */
+export function netlinkTransact(fd: number, request: Uint8Array): Promise<Uint8Array> {
+  return native.netlinkTransact(fd, request);
+}
+
+/**
+ * Unpacks a tar (plain, gzip, zstd, xz or bzip2, seen by its first bytes) below `target` in one pass: digest, decompression, diff id,
+ * files. A fresh thread does it with `target` as its root, so nothing outside of it can change. EBADMSG: the archive is broken or
+ * hostile, `detail` says how (Docker's words where it has any); EFBIG: a limit. What was unpacked until then stays: the caller removes it.
+ */
+export function unpackLayer(request: UnpackRequest): Promise<UnpackedLayer> {
+  return native.unpackLayer(request);
+}
+
+/** Lists a tar of any compression; writes it, decompressed, to the descriptor `spool`. EBADMSG and EFBIG as unpackLayer. */
+export function scanArchive(
+  request: ArchiveLimits & { readonly source: ArchiveSource; readonly spool?: number },
+): Promise<ScannedArchive> {
+  return native.scanArchive(request);
+}
+
+/** Writes the tar that a layer was unpacked from, byte for byte, to the descriptor `target`. */
+export function assembleLayer(request: {
+  readonly split: string;
+  readonly directory: string;
+  readonly target: number;
+}): Promise<{ readonly digest: string; readonly size: number }> {
+  return native.assembleLayer(request);
+}
+
+/** Removes a file, or a directory with all that is below it, never through a symbolic link. Missing is no error. */
+export function removeTree(path: string): Promise<void> {
+  return native.removeTree(path);
+}
+
+export function measureTree(path: string): Promise<TreeUsage> {
+  return native.measureTree(path);
+}
+
+/**
+ * Copies what is below `path` (reached beneath the descriptor `root`) into the directory `target`, with owners, modes, times, extended
+ * attributes, hard links and holes; the directory's own too. False when `path` is missing or no directory.
+ */
+export function copyTree(root: number, path: string, target: number): Promise<boolean> {
+  return native.copyTree(root, path, target);
+}
+
+/** syncfs(2) of the file system that holds `path`. */
+export function syncFilesystem(path: string): Promise<void> {
+  return native.syncFilesystem(path);
+}
