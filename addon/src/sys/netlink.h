@@ -1,0 +1,34 @@
+// Owns netlink sockets and network namespaces. It sends and receives bytes and counts acknowledgements; what they mean is not known here.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vector>
+
+#include "result.h"
+#include "unique_fd.h"
+
+namespace tsd {
+
+/// A netlink socket of the calling thread's network namespace, with extended acknowledgements. Returns the descriptor or -1.
+int open_netlink(int protocol, Failure &failure);
+
+/// As open_netlink(), in the namespace of the descriptor. The thread is back in its own afterwards; if that fails the process aborts,
+/// because everything it would do from there on would happen in the wrong namespace.
+int open_netlink_in(int network_namespace, int protocol, Failure &failure);
+
+/// Sends the messages as one datagram and receives until each one is acknowledged or its dump has ended. A refusal by the kernel is part of
+/// `reply`, not a failure. One call at a time for one socket. Returns 0 or -1.
+int netlink_transact(int socket, const uint8_t *request, size_t size, std::vector<uint8_t> &reply, Failure &failure);
+
+struct NetworkNamespace {
+  UniqueFd descriptor;
+  UniqueFd route_socket;
+  std::vector<uint8_t> reply;
+};
+
+/// Makes a network namespace and a NETLINK_ROUTE socket in it, and sends `request` there (size 0: nothing). Returns 0 or -1.
+int create_network_namespace(const uint8_t *request, size_t size, NetworkNamespace &made, Failure &failure);
+
+}  // namespace tsd

@@ -1,0 +1,229 @@
+// Owns what the host's packet filter should say, as data and as input of iptables-restore. Pure: runs nothing, knows no container.
+//
+// All rules stand in chains of this instance. The built-in chains get one jump each, made once:
+//
+//   filter FORWARD      -> TSD-<i>-FORWARD   who may pass between bridges and the world
+//   nat    PREROUTING   -> TSD-<i>-PORTS     published ports, for what comes to an address of the host
+//   nat    OUTPUT       -> TSD-<i>-LOCAL     the same for the host's own programs, and the ports published on loopback only
+//   nat    POSTROUTING  -> TSD-<i>-MASQ      the host's address for what leaves a bridge
+//   raw    PREROUTING   -> TSD-<i>-RAW       nothing from a bridge may reach the host's loopback
+//
+// The filter table has no rule for a single port: what was redirected by a published port has the conntrack state DNAT, and one rule a
+// bridge lets that in. So the cost of the filter does not grow with ports, and no start without ports touches the rules at all.
+
+export type IpFamily = 4 | 6;
+export type Table = 'filter' | 'nat' | 'raw';
+
+/** A bridge and the subnets of one family on it. */
+export interface FirewallBridge {
+  readonly link: string;
+  readonly subnets: readonly string[];
+  readonly masquerade: boolean;
+  /** Containers on it may reach each other. */
+  readonly icc: boolean;
+  /** Nothing passes between it and anything else. */
+  readonly internal: boolean;
+}
+
+export interface FirewallPort {
+  readonly link: string;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  /** The unspecified address: every address of the host. */
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly containerIp: string;
+  readonly containerPort: number;
+}
+
+export interface FirewallState {
+  readonly instance: string;
+  readonly bridges: readonly FirewallBridge[];
+  readonly ports: readonly FirewallPort[];
+  /** The administrator's chain DOCKER-USER exists: it is asked first. */
+  readonly userChain: boolean;
+  /** Sets the policy of FORWARD to DROP. */
+  readonly dropForward: boolean;
+}
+
+export interface Hook {
+  readonly table: Table;
+  readonly chain: string;
+  /** The rule behind `-A CHAIN`, as iptables-save prints it. */
+  readonly rule: string;
+}
+
+export const chainOf = (instance: string, purpose: string): string => `TSD-${instance}-${purpose}`;
+
+const PURPOSES: readonly (readonly [Table, string])[] = [
+  ['filter', 'FORWARD'],
+  ['nat', 'PORTS'],
+  ['nat', 'LOCAL'],
+  ['nat', 'MASQ'],
+  ['raw', 'RAW'],
+];
+
+/** The jumps from the built-in chains. */
+export function hooks(instance: string): readonly Hook[] {
+  const chain = (purpose: string): string => chainOf(instance, purpose);
+  return [
+    { table: 'filter', chain: 'FORWARD', rule: `-j ${chain('FORWARD')}` },
+    { table: 'nat', chain: 'PREROUTING', rule: `-m addrtype --dst-type LOCAL -j ${chain('PORTS')}` },
+    { table: 'nat', chain: 'OUTPUT', rule: `-m addrtype --dst-type LOCAL -j ${chain('LOCAL')}` },
+    { table: 'nat', chain: 'POSTROUTING', rule: `-j ${chain('MASQ')}` },
+    { table: 'raw', chain: 'PREROUTING', rule: `-j ${chain('RAW')}` },
+  ];
+}
+
+function forwardRules(state: FirewallState): string[] {
+  const chain = `-A ${chainOf(state.instance, 'FORWARD')}`;
+  const rules = state.userChain ? [`${chain} -j DOCKER-USER`] : [];
+  for (const bridge of state.bridges) {
+    rules.push(`${chain} -o ${bridge.link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`);
+    if (bridge.internal) {
+      rules.push(`${chain} -i ${bridge.link} ! -o ${bridge.link} -j DROP`);
+    } else {
+      rules.push(`${chain} -o ${bridge.link} -m conntrack --ctstate DNAT -j ACCEPT`);
+    }
+    // Neither other bridges nor other hosts reach a container except by a published port.
+    rules.push(`${chain} ! -i ${bridge.link} -o ${bridge.link} -j DROP`);
+    rules.push(`${chain} -i ${bridge.link} -o ${bridge.link} -j ${bridge.icc ? 'ACCEPT' : 'DROP'}`);
+  }
+  // Behind the refusals of every bridge: what leaves one bridge must not enter another.
+  for (const bridge of state.bridges) {
+    if (!bridge.internal) rules.push(`${chain} -i ${bridge.link} ! -o ${bridge.link} -j ACCEPT`);
+  }
+  return rules;
+}
+
+function masqueradeRules(state: FirewallState, family: IpFamily): string[] {
+  const chain = `-A ${chainOf(state.instance, 'MASQ')}`;
+  return state.bridges.flatMap((bridge) => [
+    ...bridge.subnets.flatMap((subnet) => [
+      ...(bridge.masquerade && !bridge.internal ? [`${chain} -s ${subnet} ! -o ${bridge.link} -j MASQUERADE`] : []),
+      // A container that comes back to its own bridge by a published port: the answer must go through the host as well.
+      `${chain} -s ${subnet} -o ${bridge.link} -m conntrack --ctstate DNAT -j MASQUERADE`,
+    ]),
+    // The host's own 127.0.0.1 would be no address to answer to.
+    ...(family === 4 ? [`${chain} -s 127.0.0.0/8 -o ${bridge.link} -j MASQUERADE`] : []),
+  ]);
+}
+
+function rawRules(state: FirewallState, family: IpFamily): string[] {
+  const chain = `-A ${chainOf(state.instance, 'RAW')}`;
+  return family === 6 ? [] : state.bridges.map((bridge) => `${chain} -i ${bridge.link} -d 127.0.0.0/8 -j DROP`);
+}
+
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
+const isUnspecified = (address: string): boolean => address === '' || address === '0.0.0.0' || address === '::';
+
+function portRules(instance: string, port: FirewallPort, family: IpFamily): string[] {
+  const destination = isUnspecified(port.hostIp) ? '' : ` -d ${port.hostIp}/${family === 4 ? 32 : 128}`;
+  const target = family === 4 ? port.containerIp : `[${port.containerIp}]`;
+  const rule = `${destination} -p ${port.protocol} -m ${port.protocol} --dport ${port.hostPort} -j DNAT --to-destination ${target}:${port.containerPort}`;
+  // What is published on loopback is for the host's own programs: no packet from outside is ever redirected by it.
+  return [
+    ...(isLoopback(port.hostIp) ? [] : [`${chainOf(instance, 'PORTS')}${rule}`]),
+    `${chainOf(instance, 'LOCAL')}${rule}`,
+  ];
+}
+
+const familyOf = (port: FirewallPort): IpFamily => (port.containerIp.includes(':') ? 6 : 4);
+
+function section(table: Table, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`*${table}`, ...lines, 'COMMIT'];
+}
+
+const inputOf = (lines: readonly string[]): string => (lines.length === 0 ? '' : `${lines.join('\n')}\n`);
+
+/**
+ * Everything of one family, for `iptables-restore --noflush`: one transaction a table. A chain that is declared is emptied first, so the
+ * text can be applied again and again. `present` are the jumps that are there already. `withPorts` false leaves the ports as they are.
+ */
+export function restoreInput(
+  state: FirewallState,
+  family: IpFamily,
+  present: readonly Hook[],
+  withPorts: boolean,
+): string {
+  const declare = (purpose: string): string => `:${chainOf(state.instance, purpose)} - [0:0]`;
+  const has = (hook: Hook): boolean =>
+    present.some((one) => one.table === hook.table && one.chain === hook.chain && one.rule === hook.rule);
+  const jumps = (table: Table): string[] =>
+    hooks(state.instance)
+      .filter((hook) => hook.table === table && !has(hook))
+      .map((hook) => `-I ${hook.chain} 1 ${hook.rule}`);
+  const ports = state.ports
+    .filter((port) => familyOf(port) === family)
+    .flatMap((port) => portRules(state.instance, port, family));
+  return inputOf([
+    ...section('filter', [
+      ...(state.dropForward ? [':FORWARD DROP [0:0]'] : []),
+      declare('FORWARD'),
+      ...forwardRules(state),
+      ...jumps('filter'),
+    ]),
+    ...section('nat', [
+      ...(withPorts ? [declare('PORTS'), declare('LOCAL')] : []),
+      declare('MASQ'),
+      ...(withPorts ? ports.map((rule) => `-A ${rule}`) : []),
+      ...masqueradeRules(state, family),
+      ...jumps('nat'),
+    ]),
+    ...section('raw', [declare('RAW'), ...rawRules(state, family), ...jumps('raw')]),
+  ]);
+}
+
+/** Adds and removes published ports of one family, nothing else. Empty when there is nothing to do. */
+export function portInput(
+  instance: string,
+  family: IpFamily,
+  change: { readonly add: readonly FirewallPort[]; readonly remove: readonly FirewallPort[] },
+): string {
+  const rules = (ports: readonly FirewallPort[], verb: string): string[] =>
+    ports
+      .filter((port) => familyOf(port) === family)
+      .flatMap((port) => portRules(instance, port, family).map((rule) => `${verb} ${rule}`));
+  return inputOf(section('nat', [...rules(change.remove, '-D'), ...rules(change.add, '-A')]));
+}
+
+/** Removes every chain of the instance that `saved` shows, and the jumps to them. */
+export function removalInput(instance: string, saved: Saved): string {
+  const tables: readonly Table[] = ['filter', 'nat', 'raw'];
+  return inputOf(
+    tables.flatMap((table) => {
+      const chains = PURPOSES.filter(([at]) => at === table)
+        .map(([, purpose]) => chainOf(instance, purpose))
+        .filter((chain) => saved.chains.has(`${table} ${chain}`));
+      const jumps = saved.hooks.filter((hook) => hook.table === table).map((hook) => `-D ${hook.chain} ${hook.rule}`);
+      return section(table, [
+        ...jumps,
+        ...chains.map((chain) => `-F ${chain}`),
+        ...chains.map((chain) => `-X ${chain}`),
+      ]);
+    }),
+  );
+}
+
+/** What `iptables-save` told. */
+export interface Saved {
+  readonly hooks: readonly Hook[];
+  /** `TABLE CHAIN`. */
+  readonly chains: ReadonlySet<string>;
+  readonly userChain: boolean;
+}
+
+/** Reads the output of iptables-save: the jumps and chains of this instance that are there. */
+export function readSaved(instance: string, output: string): Saved {
+  const wanted = hooks(instance);
+  const found: Hook[] = [];
+  const chains = new Set<string>();
+  let table = '';
+  for (const line of output.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1).trim();
+    const chain = /^:(\S+) /.exec(line)?.[1];
+    if (chain !== undefined) chains.add(`${table} ${chain}`);
+    const hook = wanted.find((one) => one.table === table && line.trim() === `-A ${one.chain} ${one.rule}`);
+    if (hook !== undefined) found.push(hook);
+  }
+  return { hooks: found, chains, userChain: chains.has('filter DOCKER-USER') };
+}
