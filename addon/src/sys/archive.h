@@ -1,0 +1,66 @@
+// Owns the two uses of a tar: unpacking a layer into a directory, and listing what an outer archive holds.
+// Must run on a fresh thread (unpackLayer makes the directory that thread's root). Knows no image and no engine.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "archive_fd.h"
+#include "archive_input.h"
+#include "archive_tar.h"
+
+namespace tsd::archive {
+
+struct UnpackOptions {
+  Source source;
+  /// An open, empty directory; it becomes the root of the calling thread.
+  int target = -1;
+  /// Where the split record goes; -1: none is kept.
+  int split = -1;
+  /// Turn `.wh.` names into the overlay file system's whiteouts.
+  bool overlayWhiteouts = true;
+  uint64_t maxEntries = 0;
+  InputLimits limits;
+};
+
+struct Unpacked {
+  std::string digest;
+  std::string diffId;
+  std::string compression;
+  uint64_t compressedBytes = 0;
+  uint64_t tarBytes = 0;
+  /// Apparent sizes of files and symbolic links, hard links once.
+  uint64_t contentBytes = 0;
+  uint64_t entries = 0;
+  /// False when a later entry took the contents of an earlier one away: the split record cannot give them back.
+  bool reproducible = true;
+  /// Attributes that the file system or the kernel refused (ENOTSUP, EPERM).
+  uint64_t skippedAttributes = 0;
+};
+
+bool unpackLayer(const UnpackOptions& options, Unpacked& result, Failure& failure);
+
+struct IndexEntry {
+  std::string name;
+  std::string link;
+  char type = '0';
+  uint64_t size = 0;
+  /// Of the contents, in the spool (or in the source when it is plain and there is no spool).
+  uint64_t offset = 0;
+};
+
+struct Scanned {
+  std::string digest;
+  std::string compression;
+  uint64_t compressedBytes = 0;
+  uint64_t plainBytes = 0;
+  std::vector<IndexEntry> entries;
+};
+
+/// Reads the whole source; writes it, decompressed, to `spool` when that is not -1.
+bool scanArchive(Source source, int spool, uint64_t maxEntries, InputLimits limits, Scanned& result, Failure& failure);
+
+/// Removes `.` and empty components and resolves `..` by text. False when the name leads above its start.
+bool cleanName(const std::string& name, std::string& result);
+
+}  // namespace tsd::archive
