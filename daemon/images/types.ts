@@ -72,12 +72,21 @@ export interface Images {
   /** Directories of the image's layers for the overlay, top-most first. Never empty: an image without layers has one empty directory. */
   lowerDirectories(imageId: string): readonly string[];
   tag(reference: string, repository: string, tag: string): void;
-  remove(reference: string, options: { readonly force: boolean; readonly prune: boolean }): Promise<readonly ImageRemoval[]>;
-  prune(filters: Readonly<Record<string, readonly string[]>>): Promise<{ readonly deleted: readonly ImageRemoval[]; readonly reclaimed: number }>;
+  remove(
+    reference: string,
+    options: { readonly force: boolean; readonly prune: boolean },
+  ): Promise<readonly ImageRemoval[]>;
+  prune(
+    filters: Readonly<Record<string, readonly string[]>>,
+  ): Promise<{ readonly deleted: readonly ImageRemoval[]; readonly reclaimed: number }>;
   /** Resolves with the image id; a broken stream leaves nothing behind. */
   import(request: ImportRequest, progress: (line: Progress) => void): Promise<string>;
   /** docker-archive or OCI layout, plain, gzip or zstd (xz, bzip2 too). A broken stream leaves nothing behind. */
-  load(body: Readable, options: { readonly quiet: boolean; readonly platform: string }, progress: (line: Progress) => void): Promise<void>;
+  load(
+    body: Readable,
+    options: { readonly quiet: boolean; readonly platform: string },
+    progress: (line: Progress) => void,
+  ): Promise<void>;
   /** docker-archive with OCI layout inside, as Docker 25+. */
   save(references: readonly string[], platform: string): Readable;
   /** Removes half-made things of a killed daemon. At boot, before listening. */
