@@ -76,7 +76,11 @@ export interface NetworkCreate {
   readonly attachable: boolean;
   readonly enableIPv4: boolean;
   readonly enableIPv6: boolean;
-  readonly ipam: { readonly driver: string; readonly options: Readonly<Record<string, string>>; readonly pools: readonly Partial<IpamPool>[] };
+  readonly ipam: {
+    readonly driver: string;
+    readonly options: Readonly<Record<string, string>>;
+    readonly pools: readonly Partial<IpamPool>[];
+  };
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
 }
