@@ -1,6 +1,15 @@
 // Owns the contract of the containers room: the record of a container and the service that http and main use.
 import type { Readable } from 'node:stream';
-import type { ContainerConfig, HostConfig, NetworkingConfig } from '../../api-spec/index.ts';
+import type {
+  ContainerConfig,
+  ContainerStats,
+  ContainerTopResponse,
+  ContainerUpdateRequest,
+  EndpointSettings,
+  FilesystemChange,
+  HostConfig,
+  NetworkingConfig,
+} from '../../api-spec/index.ts';
 import type { Endpoint } from '../networks/types.ts';
 
 /** The states of design and database; presenters show Docker's word for each. */
@@ -119,6 +128,8 @@ export interface AttachOptions {
   readonly stream: boolean;
   readonly logs: boolean;
   readonly detachKeys: string;
+  /** Never Docker's 8-byte frames (WebSockets); otherwise they are used without a terminal. */
+  readonly raw?: boolean;
 }
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
@@ -128,7 +139,10 @@ export interface Containers {
   create(request: CreateRequest): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
   start(reference: string): Promise<'started' | 'already-running'>;
   /** `timeout` in seconds, -1: wait for ever, undefined: the container's StopTimeout or 10. */
-  stop(reference: string, options: { readonly timeout?: number; readonly signal?: string }): Promise<'stopped' | 'not-running'>;
+  stop(
+    reference: string,
+    options: { readonly timeout?: number; readonly signal?: string },
+  ): Promise<'stopped' | 'not-running'>;
   restart(reference: string, options: { readonly timeout?: number; readonly signal?: string }): Promise<void>;
   /** conflict `container ID is not running`. */
   kill(reference: string, signal: string): Promise<void>;
@@ -136,17 +150,39 @@ export interface Containers {
   unpause(reference: string): Promise<void>;
   rename(reference: string, name: string): Promise<void>;
   remove(reference: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
-  prune(filters: Readonly<Record<string, readonly string[]>>): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>;
-  wait(reference: string, condition: WaitCondition, cancel: AbortSignal): Promise<{ readonly statusCode: number; readonly error?: string }>;
+  prune(
+    filters: Readonly<Record<string, readonly string[]>>,
+  ): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>;
+  wait(
+    reference: string,
+    condition: WaitCondition,
+    cancel: AbortSignal,
+  ): Promise<{ readonly statusCode: number; readonly error?: string }>;
   list(request: ListRequest): Promise<readonly ContainerView[]>;
   get(reference: string, options?: { readonly size?: boolean }): Promise<ContainerView>;
   /** Checks that an attach is possible (conflict when paused or restarting) before the HTTP answer is written. */
   prepareAttach(reference: string, options: AttachOptions): { readonly id: string; readonly tty: boolean };
-  /** Takes the connection over: the client is served by the monitor from here on, or waits for the start. */
+  /**
+   * Takes the connection over: the client is served by the monitor from here on, or waits for the start. The descriptor belongs to the
+   * callee from the call on, and is closed by it when this rejects.
+   */
   attach(id: string, options: AttachOptions, connection: ClientConnection): Promise<void>;
   resize(reference: string, rows: number, columns: number): Promise<void>;
   /** Docker's log stream: multiplexed frames, raw with a terminal. Throws before the first byte where it can. */
   logs(reference: string, request: LogsRequest): { readonly tty: boolean; readonly stream: Readable };
+  // What follows with a question mark is answered 501 while it is not there.
+  /** Attaches now when it runs (`network connect`), and at every start from then on. */
+  connectNetwork?(network: string, reference: string, settings: EndpointSettings): Promise<void>;
+  /** Detaches. With `force` a missing container is no error. */
+  disconnectNetwork?(network: string, reference: string, force: boolean): Promise<void>;
+  /** Changes limits and restart policy, of a running one too. Resolves with warnings. */
+  update?(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]>;
+  /** The processes as `ps` shows them; `psArguments` as for ps(1), empty: -ef. conflict when it does not run. */
+  top?(reference: string, psArguments: string): Promise<ContainerTopResponse>;
+  /** One sample of its resource usage, in Docker's shape without the part of the sample before. */
+  stats?(reference: string): Promise<ContainerStats>;
+  /** Differences of its root file system from the image's. */
+  changes?(reference: string): Promise<readonly FilesystemChange[]>;
   /** For images: which containers use an image. */
   containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
   containersOfVolume(volume: string): readonly string[];

@@ -43,6 +43,9 @@ export interface Progress {
   readonly errorDetail?: { readonly code?: number; readonly message: string };
 }
 
+/** Docker's filters: a key, and values of which the filter decides whether all or one must hold. */
+export type Filters = Readonly<Record<string, readonly string[]>>;
+
 /** Who uses images; asked before one is removed. Given to the service by main.ts. */
 export interface ImageUsage {
   containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
@@ -68,7 +71,11 @@ export interface Images {
   get(reference: string): Image;
   /** By exact id; undefined when it is gone. */
   byId(id: string): Image | undefined;
-  list(): readonly Image[];
+  /**
+   * Newest first. Filters: before, dangling, label, label!, reference, since, until; an unknown one is invalid-argument. With `reference` the
+   * names of each image are those that match. `all` (true when not given): images too that are only a step of another one.
+   */
+  list(request?: { readonly filters?: Filters; readonly all?: boolean }): readonly Image[];
   /** Directories of the image's layers for the overlay, top-most first. Never empty: an image without layers has one empty directory. */
   lowerDirectories(imageId: string): readonly string[];
   tag(reference: string, repository: string, tag: string): void;

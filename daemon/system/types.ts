@@ -1,0 +1,22 @@
+// Owns the contract of the system room: what the engine says about itself and its host.
+import type { Leaks, SystemInfo, SystemVersion } from '../../api-spec/index.ts';
+
+export interface VolumeUsageSize {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Containers that use it. */
+  readonly references: number;
+}
+
+export interface System {
+  /** Everything of `docker info`, in the newest form; presenters take away what older clients must not see. */
+  info(): SystemInfo;
+  version(): SystemVersion;
+  /** Bytes of all layers together, each counted once. */
+  layersSize(): number;
+  /** Sizes of all volumes; reads their directories. */
+  volumeSizes(): Promise<readonly VolumeUsageSize[]>;
+  /** What this instance has in the kernel or on disk without a row. Answered 501 while it is not there. */
+  leaks?(): Leaks;
+}
