@@ -221,6 +221,8 @@ interface Native {
   netlinkTransact(fd: number, request: Uint8Array): Promise<Uint8Array>;
   boundingSet(): bigint;
   kernelFeatures(): KernelFeatures;
+  notify(path: string, text: string): void;
+  lockFile(fd: number): boolean;
   compileSeccomp(profile: {
     defaultAction: number;
     architectures: readonly number[];
@@ -436,4 +438,14 @@ export function copyTree(root: number, path: string, target: number): Promise<bo
 /** syncfs(2) of the file system that holds `path`. */
 export function syncFilesystem(path: string): Promise<void> {
   return native.syncFilesystem(path);
+}
+
+/** One datagram to a service manager's socket (`@` at the front: an abstract name). sd_notify(3). */
+export function notify(path: string, text: string): void {
+  native.notify(path, text);
+}
+
+/** Takes an exclusive lock on an open file without waiting; false when another process holds it. It ends with the descriptor. flock(2). */
+export function lockFile(fd: number): boolean {
+  return native.lockFile(fd);
 }

@@ -46,5 +46,6 @@ void register_monitor(Napi::Env env, Napi::Object exports);
 void register_mount(Napi::Env env, Napi::Object exports);
 void register_netlink(Napi::Env env, Napi::Object exports);
 void register_seccomp(Napi::Env env, Napi::Object exports);
+void register_service(Napi::Env env, Napi::Object exports);
 
 }  // namespace tsd
