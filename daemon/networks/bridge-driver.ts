@@ -31,6 +31,12 @@ export interface BridgeDriverOptions {
   readonly log: Log;
 }
 
+/** What an endpoint's link is for. */
+export interface LinkUse {
+  readonly defaultRoute: boolean;
+  readonly publishes: boolean;
+}
+
 const isGone = (error: unknown): boolean => error instanceof NetlinkError && error.code === 'ENODEV';
 
 /** The firewall's view of the networks: bridges with a subnet of the family. */
@@ -111,17 +117,17 @@ export class BridgeDriver {
   }
 
   /** The endpoint's link with addresses and routes. After a rejection nothing is left. */
-  async connect(network: NetworkRow, endpoint: EndpointRow, sandbox: Sandbox, defaultRoute: boolean): Promise<void> {
+  async connect(network: NetworkRow, endpoint: EndpointRow, sandbox: Sandbox, how: LinkUse): Promise<void> {
     const options = parseBridgeOptions(network.options);
     const index = this.#indexes.get(network.id) ?? (await this.ensure(network));
     try {
-      await this.#makeLink(network, endpoint, sandbox, defaultRoute, options, index);
+      await this.#makeLink(network, endpoint, sandbox, how, options, index);
     } catch (error) {
       await this.#deleteLinks([endpoint.hostLink]);
       // Somebody deleted the bridge behind our back: make it once more.
       const present = await findLink(this.#host, network.link);
       if (present?.index === index) throw error;
-      await this.#makeLink(network, endpoint, sandbox, defaultRoute, options, await this.ensure(network));
+      await this.#makeLink(network, endpoint, sandbox, how, options, await this.ensure(network));
     }
   }
 
@@ -129,7 +135,7 @@ export class BridgeDriver {
     network: NetworkRow,
     endpoint: EndpointRow,
     sandbox: Sandbox,
-    defaultRoute: boolean,
+    how: LinkUse,
     options: BridgeOptions,
     master: number,
   ): Promise<void> {
@@ -141,7 +147,7 @@ export class BridgeDriver {
       addresses.push({ address: storedAddress(endpoint.ipv6Address), bits: endpoint.ipv6PrefixLength });
     }
     const gateways =
-      defaultRoute && !network.internal ? [endpoint.gateway, endpoint.ipv6Gateway].filter((one) => one !== '') : [];
+      how.defaultRoute && !network.internal ? [endpoint.gateway, endpoint.ipv6Gateway].filter((one) => one !== '') : [];
     await makeVeth(this.#host, new RouteSocket(sandbox.netlink), {
       hostName: endpoint.hostLink,
       peerName: endpoint.interfaceName,
@@ -152,6 +158,9 @@ export class BridgeDriver {
       addresses,
       gateways: gateways.map(storedAddress),
       isolated: !options.icc,
+      // A container that asks for its own published port: where bridged frames pass the rules (bridge-nf-call-iptables), the answer
+      // leaves by the port that it came from.
+      hairpin: how.publishes,
     });
   }
 

@@ -403,7 +403,8 @@ export class NetworkService implements Networks {
     const ports = request.defaultRoute && !network.internal ? (request.ports ?? []) : [];
     if (ports.length > 0) await this.#publish(draft, ports);
     try {
-      await this.#kernel().connect(network, endpoint, sandbox, request.defaultRoute);
+      const use = { defaultRoute: request.defaultRoute, publishes: ports.length > 0 };
+      await this.#kernel().connect(network, endpoint, sandbox, use);
     } catch (error) {
       throw withContext(`attach to network ${network.name}`, error);
     }

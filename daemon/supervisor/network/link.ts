@@ -21,6 +21,7 @@ import {
 export const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
 
 const IFF_UP = 1;
 const HEADER = 16;
@@ -43,6 +44,7 @@ const VETH_INFO_PEER = 1;
 
 const IFLA_BR_FORWARD_DELAY = 1;
 const IFLA_BR_STP_STATE = 5;
+const IFLA_BRPORT_MODE = 4;
 const IFLA_BRPORT_ISOLATED = 33;
 
 const IFLA_INET6_ADDR_GEN_MODE = 8;
@@ -88,7 +90,7 @@ export interface VethPair {
   /** Descriptor of the namespace that gets the peer. */
   readonly peerNamespace: number;
   readonly peerMac: Uint8Array;
-  /** Index of the bridge that gets the host's end. */
+  /** Index of the bridge that gets the host's end; 0: none. */
   readonly master: number;
   readonly mtu: number;
 }
@@ -112,7 +114,7 @@ export function newVeth(pair: VethPair): Request {
     attributes: [
       text(IFLA_IFNAME, pair.hostName),
       u32(IFLA_MTU, pair.mtu),
-      u32(IFLA_MASTER, pair.master),
+      ...(pair.master === 0 ? [] : [u32(IFLA_MASTER, pair.master)]),
       nest(IFLA_LINKINFO, [text(IFLA_INFO_KIND, 'veth'), nest(IFLA_INFO_DATA, [peer])]),
     ],
   };
@@ -192,14 +194,26 @@ export function setLinkLocal(ref: LinkRef, wanted: boolean): Request {
   };
 }
 
-/** A bridge port that is isolated reaches the bridge itself and ports that are not, never another isolated one. The index must be known. */
-export function setIsolated(index: number, isolated: boolean): Request {
+export interface BridgePort {
+  /** It reaches the bridge itself and ports that are not isolated, never another isolated one. */
+  readonly isolated: boolean;
+  /** What came in by it may go out by it again. */
+  readonly hairpin: boolean;
+}
+
+/** The index must be known: this family's messages take no names (and RTM_NEWLINK of it is taken and has no effect). */
+export function setBridgePort(index: number, port: BridgePort): Request {
   return {
-    what: `isolate bridge port ${index}`,
-    type: RTM_NEWLINK,
+    what: `set bridge port ${index}`,
+    type: RTM_SETLINK,
     flags: 0,
     header: header(index, undefined, AF_BRIDGE),
-    attributes: [nest(IFLA_PROTINFO, [u8(IFLA_BRPORT_ISOLATED, isolated ? 1 : 0)])],
+    attributes: [
+      nest(IFLA_PROTINFO, [
+        u8(IFLA_BRPORT_MODE, port.hairpin ? 1 : 0),
+        u8(IFLA_BRPORT_ISOLATED, port.isolated ? 1 : 0),
+      ]),
+    ],
   };
 }
 

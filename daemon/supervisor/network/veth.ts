@@ -1,16 +1,23 @@
 // Owns the link between a bridge and a network namespace: a veth pair made in one batch outside and one inside.
 import { newAddress, newDefaultRoute } from './address.ts';
 import type { Address, Prefix } from './ip-address.ts';
-import { getLink, newVeth, readLinks, setIsolated, setLinkLocal, setUp, type VethPair } from './link.ts';
+import {
+  type BridgePort,
+  getLink,
+  newVeth,
+  readLinks,
+  setBridgePort,
+  setLinkLocal,
+  setUp,
+  type VethPair,
+} from './link.ts';
 import type { RouteSocket } from './route-socket.ts';
 import type { Request } from './rtnetlink.ts';
 
-export interface VethWish extends VethPair {
+export interface VethWish extends VethPair, BridgePort {
   readonly addresses: readonly Prefix[];
   /** Default routes to set, at most one a family. */
   readonly gateways: readonly Address[];
-  /** Keeps the port from other isolated ports of the bridge. */
-  readonly isolated: boolean;
 }
 
 /**
@@ -22,7 +29,7 @@ export async function makeVeth(host: RouteSocket, inside: RouteSocket, wish: Vet
   const link = readLinks(replies)[0];
   if (link === undefined) throw new Error(`veth ${wish.hostName} vanished right after it was made`);
   const work: Promise<unknown>[] = [inside.request(insideBatch(link.peer, wish))];
-  if (wish.isolated) work.push(host.request([setIsolated(link.index, true)]));
+  if (wish.isolated || wish.hairpin) work.push(host.request([setBridgePort(link.index, wish)]));
   await Promise.all(work);
 }
 
