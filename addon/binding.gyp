@@ -34,6 +34,7 @@
         'src/napi/mount.cc',
         'src/napi/netlink.cc',
         'src/napi/seccomp.cc',
+        'src/napi/service.cc',
       ],
     },
     {

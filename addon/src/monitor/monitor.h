@@ -1,0 +1,45 @@
+// Owns what the monitor is in: idle, launched, running, exited; what each message does; when it leaves.
+#pragma once
+
+#include "../sys/unique_fd.h"
+#include "channel.h"
+#include "daemon_link.h"
+#include "log.h"
+#include "loop.h"
+#include "protocol.h"
+#include "record.h"
+#include "session.h"
+
+namespace tsd {
+
+struct Monitor {
+  Loop loop;
+  DaemonLink link;
+  MonitorState state = MonitorState::idle;
+  bool go = false;       // the daemon's word has been passed on
+  bool leaving = false;  // nothing to do any more but to be heard
+
+  char id[128] = "";
+  UniqueFd run_directory;
+  UniqueFd listener;
+  Watch listener_watch;
+  uint64_t listener_inode = 0;
+
+  Log log;
+  bool logging = false;
+  uint64_t log_lost_told = 0;
+  uint64_t log_told_at = 0;  // ms, monotonic
+
+  Session *container = nullptr;  // first of the list of sessions
+  ProcessMark mark;
+};
+
+/// Serves until there is nothing left to do. `control`: the daemon's connection.
+void monitor_run(Monitor &monitor, UniqueFd control);
+
+// Called by sessions and clients.
+void monitor_process_ended(Session &session);
+void monitor_channel_ready(Session &session);
+void monitor_client_gone(Monitor &monitor, Client &client, const char *reason);
+
+}  // namespace tsd
