@@ -35,6 +35,7 @@
         'src/napi/netlink.cc',
         'src/napi/seccomp.cc',
         'src/napi/service.cc',
+        'src/napi/service.cc',
       ],
     },
     {
