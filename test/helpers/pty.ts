@@ -7,7 +7,7 @@ export interface PtyOptions {
   readonly rows?: number;
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds until all is killed; two minutes when absent. */
+  /** Milliseconds until all is killed; a minute when absent. */
   readonly timeout?: number;
 }
 
@@ -36,7 +36,7 @@ export class Pty {
       this.#shown += text;
       this.#wake();
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeout ?? 120_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeout ?? 60_000);
     this.exit = new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code) => {
