@@ -14,6 +14,8 @@ export interface LayerRow {
   readonly tarSize: number;
   /** Its tar can be built again from its directory and split record. */
   readonly reproducible: boolean;
+  /** Its tar is kept beside it, because it cannot be built again. */
+  readonly keptTar: boolean;
   readonly createdNs: bigint;
   /** The boot whose page cache may still hold what is not on the disk; empty: it is on the disk. */
   readonly unsyncedBoot: string;
@@ -43,6 +45,7 @@ interface RawLayer {
   readonly size: bigint;
   readonly tar_size: bigint;
   readonly reproducible: bigint;
+  readonly kept_tar: bigint;
   readonly created_ns: bigint;
   readonly unsynced_boot: string;
 }
@@ -68,6 +71,7 @@ const layerOf = (raw: RawLayer): LayerRow => ({
   size: Number(raw.size),
   tarSize: Number(raw.tar_size),
   reproducible: raw.reproducible !== 0n,
+  keptTar: raw.kept_tar !== 0n,
   createdNs: raw.created_ns,
   unsyncedBoot: raw.unsynced_boot,
 });
@@ -228,13 +232,14 @@ export class LayerTable {
 
   insert(row: LayerRow): void {
     this.#statements.run(
-      'INSERT INTO layers (chain_id, diff_id, parent, size, tar_size, reproducible, created_ns, unsynced_boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO layers (chain_id, diff_id, parent, size, tar_size, reproducible, kept_tar, created_ns, unsynced_boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       row.chainId,
       row.diffId,
       row.parent,
       row.size,
       row.tarSize,
       row.reproducible ? 1 : 0,
+      row.keptTar ? 1 : 0,
       row.createdNs,
       row.unsyncedBoot,
     );

@@ -11,6 +11,7 @@ export const imagesMigration: Migration = {
       size INTEGER NOT NULL,
       tar_size INTEGER NOT NULL,
       reproducible INTEGER NOT NULL,
+      kept_tar INTEGER NOT NULL,
       created_ns INTEGER NOT NULL,
       unsynced_boot TEXT NOT NULL
     ) STRICT;
