@@ -106,6 +106,8 @@ export const ops = {
   clone: (flags: number, cgroup: Slot | undefined) => line('clone', flags, cgroup ?? -1),
   write: (slot: Slot, bytes: string) => line('write', slot, bytes),
   setNamespace: (slot: Slot, kind: number) => line('set-namespace', slot, kind),
+  /** Several namespaces of the container's first process at once, by the pidfd that the monitor holds: exec sessions only. */
+  setNamespaces: (kinds: number) => line('set-namespace', -1, kinds),
   unshare: (flags: number) => line('unshare', flags),
   propagation: (flags: number) => line('propagation', flags),
   root: (slot: Slot, staging: string) => line('root', slot, staging),

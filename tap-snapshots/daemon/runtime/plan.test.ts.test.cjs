@@ -146,20 +146,11 @@ open              #0 /sys/fs/cgroup/cpu,cpuacct/tsd-12345678/c0ffee/cgroup.procs
 open              #1 /sys/fs/cgroup/memory/tsd-12345678/c0ffee/cgroup.procs 01
 open              #2 /sys/fs/cgroup/systemd/tsd-12345678/c0ffee/cgroup.procs 01
 open              #3 /sys/fs/cgroup/unified/tsd-12345678/c0ffee 0200000
-open              #4 /proc/4711/ns/ipc 00
-open              #5 /proc/4711/ns/uts 00
-open              #6 /proc/4711/ns/net 00
-open              #7 /proc/4711/ns/pid 00
-open              #8 /proc/4711/ns/mnt 00
 clone             - #3
 write             #0 0
 write             #1 0
 write             #2 0
-set-namespace     #4 ipc
-set-namespace     #5 uts
-set-namespace     #6 network
-set-namespace     #7 pid
-set-namespace     #8 mount
+set-namespace     - mount+uts+ipc+pid+network
 clone             parent -
 session
 keyring
