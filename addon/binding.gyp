@@ -22,6 +22,11 @@
       'libraries': ['-lseccomp', '-larchive', '-lnettle'],
       'sources': [
         '<@(sys_common)',
+        'src/sys/archive.cc',
+        'src/sys/archive_input.cc',
+        'src/sys/archive_split.cc',
+        'src/sys/archive_tar.cc',
+        'src/sys/archive_tree.cc',
         'src/sys/netlink.cc',
         'src/sys/seccomp.cc',
         'src/sys/spawn.cc',
