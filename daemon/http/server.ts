@@ -1,7 +1,7 @@
 // Owns the HTTP application: versions, headers, unknown routes, errors, and the servers that share it. Knows no endpoint by name.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify';
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { MAX_API } from '../../api-spec/index.ts';
 import { describeError, errorBody } from './error-handler.ts';
 import { routerUrl } from './version.ts';
@@ -40,7 +40,7 @@ export function createApplication(options: ApplicationOptions): Application {
       return createServer();
     },
     loggerInstance: options.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
     genReqId: () => (++count).toString(36),
     rewriteUrl: (request) => routerUrl(request.method ?? 'GET', request.url ?? '/'),
