@@ -2,8 +2,8 @@
 // It decides nothing. A descriptor is a plain number, always close-on-exec; whoever gets one closes it.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
-import { getSystemErrorName } from 'node:util';
 
 /** A failed system call: which step, the error number and its name, and what it was about (a path as a rule). */
 export class SystemError extends Error {
@@ -23,13 +23,16 @@ export class SystemError extends Error {
   }
 }
 
+// Not getSystemErrorName: libuv knows only part of them (EBADMSG is missing). Of two names for one number the first holds (EAGAIN).
+const errorNames = new Map(
+  Object.entries(constants.errno)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
+
 /** `ENOENT` for 2; `E999` for a number that this system has no name for. */
 export function errorName(errno: number): string {
-  try {
-    return getSystemErrorName(-errno);
-  } catch {
-    return `E${errno}`;
-  }
+  return errorNames.get(errno) ?? `E${errno}`;
 }
 
 export interface PeerCredentials {
