@@ -66,6 +66,12 @@ export interface DaemonConfig extends ReloadableConfig {
   readonly ipForward: boolean;
   readonly ipMasq: boolean;
   readonly icc: boolean;
+  readonly fixedCidr: string;
+  readonly defaultGateway: string;
+  /** Address that published ports are bound to when the client names none. */
+  readonly hostBindingIp: string;
+  readonly hostGateway: string;
+  readonly ipForwardNoDrop: boolean;
   readonly firewallBackend: string;
   readonly dns: readonly string[];
   readonly dnsOptions: readonly string[];
@@ -287,6 +293,11 @@ function build(configFile: string, set: ReadonlyMap<OptionSpec, Value>): DaemonC
     ipForward: values.boolean('ip-forward'),
     ipMasq: values.boolean('ip-masq'),
     icc: values.boolean('icc'),
+    fixedCidr: values.text('fixed-cidr'),
+    defaultGateway: values.text('default-gateway'),
+    hostBindingIp: values.text('ip'),
+    hostGateway: values.text('host-gateway-ip'),
+    ipForwardNoDrop: values.boolean('ip-forward-no-drop'),
     firewallBackend: values.text('firewall-backend') || 'iptables',
     dns: values.list('dns'),
     dnsOptions: values.list('dns-opts'),

@@ -124,7 +124,6 @@ export const options: readonly OptionSpec[] = [
     key: 'default-gateway',
     kind: 'string',
     help: 'Default gateway on the default bridge',
-    without: UNIMPLEMENTED,
   },
   {
     flag: 'default-gateway-v6',
@@ -193,7 +192,6 @@ export const options: readonly OptionSpec[] = [
     key: 'fixed-cidr',
     kind: 'string',
     help: 'IPv4 range for containers on the default bridge',
-    without: UNIMPLEMENTED,
   },
   {
     flag: 'fixed-cidr-v6',
@@ -215,7 +213,6 @@ export const options: readonly OptionSpec[] = [
     key: 'host-gateway-ip',
     kind: 'string',
     help: 'Address that "host-gateway" stands for in --add-host',
-    without: UNIMPLEMENTED,
   },
   {
     flag: 'host-gateway-ips',
@@ -233,7 +230,7 @@ export const options: readonly OptionSpec[] = [
     initial: 'true',
     help: 'Communication between containers on the default bridge',
   },
-  { flag: 'init', key: 'init', kind: 'boolean', help: 'Run an init in every container', without: UNIMPLEMENTED },
+  { flag: 'init', key: 'init', kind: 'boolean', help: 'Run an init in every container' },
   {
     flag: 'init-path',
     key: 'init-path',
@@ -254,7 +251,6 @@ export const options: readonly OptionSpec[] = [
     kind: 'string',
     initial: '0.0.0.0',
     help: 'Host address of published ports',
-    without: UNIMPLEMENTED,
   },
   { flag: 'ip-forward', key: 'ip-forward', kind: 'boolean', initial: 'true', help: 'Switch IP forwarding on' },
   {

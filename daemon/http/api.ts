@@ -22,6 +22,8 @@ export interface ApiOptions extends ApplicationOptions {
 export interface Api {
   /** A server for one more socket, with TLS when given. */
   makeServer(tls?: ServerTls): AnyServer;
+  /** Ends waits and streams (events, logs, statistics) at once; ordinary requests go on. */
+  endStreams(): void;
   /** Ends WebSockets and the framework; servers are closed by their owner. */
   close(): Promise<void>;
 }
@@ -32,7 +34,8 @@ export async function createApi(services: HttpServices, options: ApiOptions): Pr
   const { app, headers } = application;
   const websockets = new EventEmitter();
   const hijacks = new Hijacks(services.descriptors, headers, websockets, options.log);
-  const context = routeContext(app, services, options.checkAnswers);
+  const stopping = new AbortController();
+  const context = routeContext(app, services, { checkAnswers: options.checkAnswers, stopping: stopping.signal });
   containerRoutes(context);
   imageRoutes(context);
   networkRoutes(context);
@@ -47,6 +50,7 @@ export async function createApi(services: HttpServices, options: ApiOptions): Pr
       hijacks.listen(server as Server);
       return server;
     },
+    endStreams: () => stopping.abort(new Error('the daemon stops')),
     close: () => app.close(),
   };
 }

@@ -52,22 +52,29 @@ export type Answer<R extends RouteSpec> =
 
 export type Handler<R extends RouteSpec> = (context: Context<R>) => Answer<R> | Promise<Answer<R>>;
 
-/** Registers the handler of one route. `checkAnswers` logs answers that differ from the route table. */
+export interface BindOptions {
+  /** Logs answers that differ from the route table. */
+  readonly checkAnswers: boolean;
+  /** Aborted when the daemon stops: streams and waits end, ordinary requests are finished. */
+  readonly stopping: AbortSignal;
+}
+
+/** Registers the handler of one route. */
 export function bind<R extends RouteSpec>(
   app: FastifyInstance,
   spec: R,
   handler: Handler<R>,
-  checkAnswers = false,
+  options: BindOptions,
 ): void {
   app.route({
     method: spec.method,
     url: spec.path,
     exposeHeadRoute: false,
     handler: async (request, reply) => {
-      const context = await contextOf(spec, request, reply);
+      const context = await contextOf(spec, request, reply, options.stopping);
       const answer = await handler(context);
-      if (checkAnswers && 'body' in answer) compare(spec, answer.status, answer.body, request);
-      return send(answer, reply);
+      if (options.checkAnswers && 'body' in answer) compare(spec, answer.status, answer.body, request);
+      return send(answer, reply, options.stopping);
     },
   });
 }
@@ -76,6 +83,7 @@ async function contextOf<R extends RouteSpec>(
   spec: R,
   request: FastifyRequest,
   reply: FastifyReply,
+  stopping: AbortSignal,
 ): Promise<Context<R>> {
   const version = requestVersion(request.raw);
   const params = validate(spec.params, request.params, 'path');
@@ -91,7 +99,9 @@ async function contextOf<R extends RouteSpec>(
     version,
     headers: request.headers,
     content: request.raw,
-    gone: goneSignal(request.raw, reply.raw),
+    get gone() {
+      return AbortSignal.any([stopping, goneSignal(request.raw, reply.raw)]);
+    },
     log: request.log,
   };
 }
@@ -114,20 +124,28 @@ function compare(spec: RouteSpec, status: number, body: unknown, request: Fastif
   }
 }
 
-async function send<R extends RouteSpec>(answer: Answer<R>, reply: FastifyReply): Promise<FastifyReply> {
+async function send<R extends RouteSpec>(
+  answer: Answer<R>,
+  reply: FastifyReply,
+  stopping: AbortSignal,
+): Promise<FastifyReply> {
   reply.code(answer.status);
   if ('headers' in answer && answer.headers !== undefined) reply.headers(answer.headers);
   if ('text' in answer) return reply.type('text/plain; charset=utf-8').send(answer.text);
-  if ('stream' in answer) return sendStream(answer.stream, answer.contentType, reply);
-  if ('lines' in answer) return sendLines(answer.lines, reply);
+  if ('stream' in answer) return sendStream(answer.stream, answer.contentType, reply, stopping);
+  if ('lines' in answer) return sendLines(answer.lines, reply, stopping);
   if ('later' in answer) {
     const { later } = answer;
-    return sendLines(async (lines) => {
-      // A rejection before the awaiting below must not count as unhandled.
-      later.catch(() => undefined);
-      lines.open();
-      await lines.write(await later);
-    }, reply);
+    return sendLines(
+      async (lines) => {
+        // A rejection before the awaiting below must not count as unhandled.
+        later.catch(() => undefined);
+        lines.open();
+        await lines.write(await later);
+      },
+      reply,
+      stopping,
+    );
   }
   const { body } = answer as ValueAnswer<R>;
   if (body === undefined) return reply.send();
@@ -141,21 +159,30 @@ function copyHeaders(reply: FastifyReply): void {
 }
 
 /** The headers go out at once: `docker logs -f` waits for them, and a quiet container may not write for hours. */
-async function sendStream(stream: Readable, contentType: string, reply: FastifyReply): Promise<FastifyReply> {
+async function sendStream(
+  stream: Readable,
+  contentType: string,
+  reply: FastifyReply,
+  stopping: AbortSignal,
+): Promise<FastifyReply> {
   reply.hijack();
   copyHeaders(reply);
   reply.raw.setHeader('Content-Type', contentType);
   reply.raw.statusCode = 200;
   reply.raw.flushHeaders();
   try {
-    await pipeline(stream, reply.raw);
+    await pipeline(stream, reply.raw, { signal: stopping });
   } catch (error) {
     reply.request.log.debug({ reason: messageOf(error) }, 'a stream ended early');
   }
   return reply;
 }
 
-async function sendLines(produce: (lines: JsonLines) => Promise<void>, reply: FastifyReply): Promise<FastifyReply> {
+async function sendLines(
+  produce: (lines: JsonLines) => Promise<void>,
+  reply: FastifyReply,
+  stopping: AbortSignal,
+): Promise<FastifyReply> {
   copyHeaders(reply);
   const lines = new JsonLines(reply.raw);
   try {
@@ -163,7 +190,9 @@ async function sendLines(produce: (lines: JsonLines) => Promise<void>, reply: Fa
   } catch (error) {
     if (!lines.opened) throw error;
     reply.hijack();
-    lines.fail(error);
+    // A client must not take the end of the daemon for an answer.
+    if (stopping.aborted) reply.raw.destroy();
+    else lines.fail(error);
     return reply;
   }
   reply.hijack();

@@ -4,8 +4,7 @@ import { atLeast, type ContainerStats, type Filters, routes } from '../../../api
 import { invalidArgument, notImplemented } from '../../base/errors.ts';
 import type { LogsRequest } from '../../containers/types.ts';
 import { presentContainer, summarizeContainer } from '../presenters/container.ts';
-import { parseTimestamp } from '../timestamps.ts';
-import { imageNamer, networkNames, nowNs, type RouteContext } from './context.ts';
+import { imageNamer, networkNames, nowNs, type RouteContext, timeOf } from './context.ts';
 
 export function containerRoutes({ services, on }: RouteContext): void {
   const { containers } = services;
@@ -123,8 +122,8 @@ export function containerRoutes({ services, on }: RouteContext): void {
       follow: query.follow,
       timestamps: query.timestamps,
       details: query.details,
-      since: parseTimestamp('since', query.since, now) ?? 0n,
-      until: parseTimestamp('until', query.until, now) ?? 0n,
+      since: timeOf('since', query.since, now) ?? 0n,
+      until: timeOf('until', query.until, now) ?? 0n,
       tail: parseTail(query.tail),
     };
     const { tty, stream } = containers.logs(params.id, request);

@@ -1,9 +1,10 @@
 // Owns what every route file gets: the application, the services, and a shorter way to bind. Knows no endpoint.
 import type { FastifyInstance } from 'fastify';
 import type { RouteSpec } from '../../../api-spec/index.ts';
-import { EngineError } from '../../base/errors.ts';
+import { EngineError, withContext } from '../../base/errors.ts';
 import { nowNs } from '../../base/time.ts';
-import { bind, type Handler } from '../bind.ts';
+import { parseTimestamp } from '../../base/timestamp.ts';
+import { type BindOptions, bind, type Handler } from '../bind.ts';
 import type { HttpServices } from '../ports.ts';
 import type { NetworkNames } from '../presenters/network-settings.ts';
 
@@ -13,8 +14,8 @@ export interface RouteContext {
   readonly on: <R extends RouteSpec>(spec: R, handler: Handler<R>) => void;
 }
 
-export function routeContext(app: FastifyInstance, services: HttpServices, checkAnswers: boolean): RouteContext {
-  return { services, on: (spec, handler) => bind(app, spec, handler, checkAnswers) };
+export function routeContext(app: FastifyInstance, services: HttpServices, options: BindOptions): RouteContext {
+  return { services, on: (spec, handler) => bind(app, spec, handler, options) };
 }
 
 /** Names and ids of networks for presenters, read once for an answer. */
@@ -43,6 +44,16 @@ export function imageNamer(services: HttpServices): (reference: string, id: stri
     if (!known.has(reference)) known.set(reference, orUndefined(() => services.images.get(reference))?.id);
     return known.get(reference) === id ? reference : id;
   };
+}
+
+/** Nanoseconds since 1970 of a query's time; undefined when it is absent or empty. Throws invalid-argument that names the parameter. */
+export function timeOf(name: string, text: string | undefined, now: bigint): bigint | undefined {
+  if (text === undefined || text === '') return undefined;
+  try {
+    return parseTimestamp(text, now);
+  } catch (error) {
+    throw withContext(`invalid value for "${name}"`, error);
+  }
 }
 
 export { nowNs };

@@ -15,7 +15,7 @@ export function imageRoutes({ services, on }: RouteContext): void {
 
   on(routes.ImageList, ({ query, version }) => {
     const filters = query.filter ? { ...query.filters, reference: [query.filter] } : query.filters;
-    const found = images.list(filters);
+    const found = images.list({ filters, all: query.all });
     const shared = query['shared-size'] ? sharedSizes(images.list()) : undefined;
     const body: ImageSummary[] = found.map((image) =>
       summarizeImage(image, { version, ...(shared === undefined ? {} : { sharedSize: shared.get(image.id) ?? 0 }) }),

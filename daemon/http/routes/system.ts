@@ -13,8 +13,7 @@ import { presentEvent } from '../presenters/event.ts';
 import { sharedSizes, summarizeImage } from '../presenters/image.ts';
 import { presentInfo, presentVersion } from '../presenters/system.ts';
 import { presentVolume } from '../presenters/volume.ts';
-import { parseTimestamp } from '../timestamps.ts';
-import { imageNamer, networkNames, nowNs, type RouteContext } from './context.ts';
+import { imageNamer, networkNames, nowNs, type RouteContext, timeOf } from './context.ts';
 
 // The classic builder is the one that this engine will have: clients must not try BuildKit by themselves.
 const pingHeaders = {
@@ -47,8 +46,8 @@ export function systemRoutes({ services, on }: RouteContext): void {
 
   on(routes.SystemEvents, ({ query, version, gone }) => {
     const now = nowNs();
-    const since = parseTimestamp('since', query.since, now);
-    const until = parseTimestamp('until', query.until, now);
+    const since = timeOf('since', query.since, now);
+    const until = timeOf('until', query.until, now);
     if (since !== undefined && until !== undefined && until < since) {
       throw invalidArgument(`\`since\` time (${query.since}) cannot be after \`until\` time (${query.until})`);
     }
