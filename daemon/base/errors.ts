@@ -25,7 +25,8 @@ export const invalidArgument = (message: string, cause?: unknown): EngineError =
   new EngineError('invalid-argument', message, cause);
 export const notFound = (message: string, cause?: unknown): EngineError => new EngineError('not-found', message, cause);
 export const conflict = (message: string, cause?: unknown): EngineError => new EngineError('conflict', message, cause);
-export const forbidden = (message: string, cause?: unknown): EngineError => new EngineError('forbidden', message, cause);
+export const forbidden = (message: string, cause?: unknown): EngineError =>
+  new EngineError('forbidden', message, cause);
 export const unavailable = (message: string, cause?: unknown): EngineError =>
   new EngineError('unavailable', message, cause);
 export const notImplemented = (message: string, cause?: unknown): EngineError =>

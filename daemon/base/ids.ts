@@ -13,7 +13,8 @@ export function newId(): string {
 export const shortId = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
 
 /** `sha256:…` of bytes or text. */
-export const sha256 = (data: string | Uint8Array): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;
+export const sha256 = (data: string | Uint8Array): string =>
+  `sha256:${createHash('sha256').update(data).digest('hex')}`;
 
 /** Eight hexadecimal digits that stand for a data-root in every kernel name, so that two instances share none. */
 export const instanceOf = (dataRoot: string): string => createHash('sha256').update(dataRoot).digest('hex').slice(0, 8);

@@ -1,4 +1,5 @@
 // Owns the table events: appended in the transaction of the change that they tell of, so that an event exists if and only if the change does.
+import type { Statement } from 'better-sqlite3';
 import { nowNs } from '../base/time.ts';
 import type { Database } from './database.ts';
 
@@ -25,6 +26,7 @@ interface Raw {
 
 export class EventTable {
   readonly #database: Database;
+  readonly #statements = new Map<string, Statement<(number | bigint | string)[], unknown>>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -33,9 +35,13 @@ export class EventTable {
   /** Appends; call it inside of the transaction of the change. */
   append(event: NewEvent): void {
     this.#database.transaction(() => {
-      this.#database.handle
-        .prepare('INSERT INTO events (time_ns, type, action, actor_id, attributes) VALUES (?, ?, ?, ?, ?)')
-        .run(event.timeNs ?? nowNs(), event.type, event.action, event.actorId, JSON.stringify(event.attributes));
+      this.#prepare('INSERT INTO events (time_ns, type, action, actor_id, attributes) VALUES (?, ?, ?, ?, ?)').run(
+        event.timeNs ?? nowNs(),
+        event.type,
+        event.action,
+        event.actorId,
+        JSON.stringify(event.attributes),
+      );
       this.#database.markEventsAppended();
     });
   }
@@ -56,23 +62,19 @@ export class EventTable {
     );
   }
 
-  /** The newest sequence number, 0 when there is none. */
+  /** The newest sequence number, 0 when there is none. It counts on when rows are trimmed. */
   last(): number {
-    const row = this.#database.handle.prepare('SELECT max(seq) AS seq FROM events').get() as { seq: number | null };
-    return row.seq ?? 0;
+    const row = this.#prepare('SELECT max(seq) AS seq FROM events').get() as { seq: bigint | null };
+    return Number(row.seq ?? 0n);
   }
 
   /** Keeps the newest `keep` rows. */
   trim(keep: number): void {
-    this.#database.handle.prepare('DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?').run(keep);
+    this.#prepare('DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?').run(keep);
   }
 
   #rows(sql: string, ...values: (number | bigint)[]): EventRow[] {
-    const rows = this.#database.handle
-      .prepare(sql)
-      .safeIntegers(true)
-      .all(...values) as Raw[];
-    return rows.map((row) => ({
+    return (this.#prepare(sql).all(...values) as Raw[]).map((row) => ({
       seq: Number(row.seq),
       timeNs: row.time_ns,
       type: row.type,
@@ -80,5 +82,13 @@ export class EventTable {
       actorId: row.actor_id,
       attributes: JSON.parse(row.attributes) as Record<string, string>,
     }));
+  }
+
+  #prepare(sql: string): Statement<(number | bigint | string)[], unknown> {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.handle.prepare<(number | bigint | string)[], unknown>(sql).safeIntegers(true);
+    this.#statements.set(sql, statement);
+    return statement;
   }
 }

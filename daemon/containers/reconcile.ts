@@ -1,0 +1,266 @@
+// Owns what a daemon does at boot with the containers of the one before: what should be (rows) is compared with what is (observations) by
+// one pure function, and made to agree; then what has no row is swept.
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../base/errors.ts';
+import type { ExitRecord, Observation } from '../runtime/types.ts';
+import { containerEvent, type Engine } from './engine.ts';
+import { exitUnderLock, restartLater } from './exit.ts';
+import { hasProcess, sourcesOf } from './lifecycle.ts';
+import { cgroupPath, runDirectory } from './paths.ts';
+import { finishRemoval, removeDirectory, removeUnderLock } from './remove.ts';
+import { decideAtBoot } from './restart-policy.ts';
+import { prepareBase } from './rootfs.ts';
+import { startUnderLock } from './start.ts';
+import { stopContainer } from './stop.ts';
+import type { ContainerRecord } from './types.ts';
+
+export type Action =
+  /** Row and kernel agree. */
+  | 'keep'
+  /** It runs: take it over. */
+  | 'adopt'
+  /** It runs, and was about to be stopped. */
+  | 'adopt-and-stop'
+  /** It had been started before the daemon could write so, and runs. */
+  | 'settle-start'
+  /** It had been started before the daemon could write so, and has ended. */
+  | 'settle-start-and-exit'
+  | 'fail-start'
+  /** Its end was recorded. */
+  | 'exit'
+  /** Its end nobody saw: the monitor died. */
+  | 'exit-lost'
+  /** Its end nobody saw: the host was started anew. */
+  | 'exit-rebooted'
+  | 'restart'
+  | 'finish-removal'
+  /** A process that no row wants. */
+  | 'kill';
+
+/** What is to be done with one container. Pure. */
+export function decide(
+  row: Pick<ContainerRecord, 'state' | 'bootId'>,
+  observation: Observation['kind'],
+  bootId: string,
+): Action {
+  const running = observation === 'running';
+  switch (row.state) {
+    case 'created':
+    case 'exited':
+    case 'dead':
+      return running ? 'kill' : 'keep';
+    case 'removing':
+      return 'finish-removal';
+    case 'starting':
+      if (running) return 'settle-start';
+      return observation === 'exited' ? 'settle-start-and-exit' : 'fail-start';
+    case 'restarting':
+      return running ? 'kill' : 'restart';
+    case 'running':
+    case 'paused':
+    case 'stopping':
+      if (running) return row.state === 'stopping' ? 'adopt-and-stop' : 'adopt';
+      if (observation === 'exited') return 'exit';
+      return row.bootId === bootId ? 'exit-lost' : 'exit-rebooted';
+  }
+}
+
+/** Docker's exit code of a container that died with its host. */
+const EXIT_REBOOTED = 255;
+const EXIT_KILLED = 137;
+
+const lost = (code: number, monitorLost: boolean): ExitRecord => ({
+  code,
+  signal: monitorLost ? 9 : 0,
+  finishedAt: 0n,
+  pid: 0,
+  monitorLost,
+});
+
+/** Boot: observe, decide, apply for each container, sweep, and start what the restart policies want. */
+export async function reconcile(engine: Engine): Promise<void> {
+  prepareBase(engine);
+  for (const directory of ['containers', 'staging']) {
+    mkdirSync(join(engine.execRoot, directory), { recursive: true, mode: 0o700 });
+  }
+  const rows = engine.table.all();
+  await Promise.all(rows.map((row) => engine.lock.run(row.id, () => settleOne(engine, row))));
+  await sweep(engine);
+  for (const row of engine.table.all()) startByPolicy(engine, row);
+}
+
+async function settleOne(engine: Engine, row: ContainerRecord): Promise<void> {
+  try {
+    const observation = await observe(engine, row);
+    const action = decide(row, observation.kind, engine.bootId);
+    if (action !== 'keep') engine.log.info({ container: row.id, state: row.state }, `reconcile ${row.name}: ${action}`);
+    await apply(engine, row, observation, action);
+  } catch (error) {
+    // One container that cannot be settled must not keep the daemon from serving the others.
+    engine.log.error({ err: error, container: row.id }, `reconcile ${row.name}: ${messageOf(error)}`);
+  }
+}
+
+/** Containers that have ended and left no run directory are not looked at: there are thousands of them on some hosts. */
+async function observe(engine: Engine, row: ContainerRecord): Promise<Observation> {
+  const directory = runDirectory(engine, row.id);
+  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return { kind: 'gone' };
+  return engine.runtime.observe(directory, row.id);
+}
+
+async function apply(engine: Engine, row: ContainerRecord, observation: Observation, action: Action): Promise<void> {
+  switch (action) {
+    case 'keep':
+      return;
+    case 'settle-start':
+    case 'settle-start-and-exit':
+      return settleStart(engine, row, observation);
+    case 'adopt':
+      adopt(engine, row, observation);
+      return;
+    case 'adopt-and-stop':
+      adopt(engine, row, observation);
+      engine.background.run('stop', row.id, () => stopContainer(engine, row.id, {}));
+      return;
+    case 'exit':
+      if (observation.kind === 'exited') await exitUnderLock(engine, row.id, observation.record);
+      return;
+    case 'exit-lost':
+      killGroup(engine, row);
+      return exitUnderLock(engine, row.id, lost(EXIT_KILLED, true));
+    case 'exit-rebooted':
+      return exitUnderLock(engine, row.id, lost(EXIT_REBOOTED, false));
+    case 'fail-start':
+      return failStart(engine, row, observation);
+    case 'restart':
+      restartLater(engine, row.id, 0);
+      return;
+    case 'kill':
+      killGroup(engine, row);
+      if (row.state === 'restarting') restartLater(engine, row.id, 0);
+      return;
+    case 'finish-removal':
+      killGroup(engine, row);
+      return finishRemoval(engine, row, { volumes: row.autoRemove, exitCode: row.exitCode });
+  }
+}
+
+function adopt(engine: Engine, row: ContainerRecord, observation: Observation): void {
+  if (observation.kind !== 'running') return;
+  engine.live.set(row.id, { process: observation.process });
+  engine.watch(row.id, observation.process);
+}
+
+/** The second transaction of a start, in the place of the daemon that could not write it. */
+async function settleStart(engine: Engine, row: ContainerRecord, observation: Observation): Promise<void> {
+  if (observation.kind !== 'running' && observation.kind !== 'exited') return;
+  const started =
+    observation.kind === 'running'
+      ? observation.process.started
+      : { pid: observation.record.pid, startTime: 0n, startedAt: observation.startedAt };
+  engine.table.transition(
+    row.id,
+    sourcesOf('launched'),
+    'running',
+    {
+      pid: started.pid,
+      startTime: started.startTime,
+      startedNs: started.startedAt,
+      exitCode: 0,
+      oomKilled: false,
+      error: '',
+    },
+    [containerEvent(row, 'start')],
+  );
+  if (observation.kind === 'running') adopt(engine, row, observation);
+  else await exitUnderLock(engine, row.id, observation.record);
+}
+
+async function failStart(engine: Engine, row: ContainerRecord, observation: Observation): Promise<void> {
+  killGroup(engine, row);
+  const startedBefore = row.startedNs !== 0n;
+  await engine.networks.detach(row.id);
+  engine.table.transition(
+    row.id,
+    sourcesOf(startedBefore ? 'launch-failed-again' : 'launch-failed-new'),
+    startedBefore ? 'exited' : 'created',
+    {
+      error: observation.kind === 'failed' ? observation.message : 'the engine ended while the container was started',
+      exitCode: 128,
+      pid: 0,
+    },
+  );
+  if (row.autoRemove) await removeUnderLock(engine, row.id, { volumes: true, exitCode: 128 });
+}
+
+const groupOf = (engine: Engine, row: ContainerRecord): string =>
+  cgroupPath(engine.instance, row.hostConfig.CgroupParent || engine.cgroupParent, row.id);
+
+/** Whatever still runs of it, and the group itself behind. */
+function killGroup(engine: Engine, row: ContainerRecord): void {
+  const path = groupOf(engine, row);
+  if (!engine.cgroups.exists(path)) return;
+  engine.cgroups.killAll(path);
+  engine.background.run('remove control group', row.id, () => engine.cgroups.remove(path));
+}
+
+/** What the policies want after the boot: `always` in every case, the others unless they were stopped on request. */
+function startByPolicy(engine: Engine, row: ContainerRecord): void {
+  if (row.state === 'exited' && row.autoRemove) {
+    engine.background.run('remove', row.id, () =>
+      engine.lock.run(row.id, () => removeUnderLock(engine, row.id, { volumes: true, exitCode: row.exitCode })),
+    );
+    return;
+  }
+  if (row.state !== 'exited' || row.startedNs === 0n) return;
+  const wanted = decideAtBoot({
+    policy: row.hostConfig.RestartPolicy,
+    exitCode: row.exitCode,
+    manuallyStopped: row.manuallyStopped,
+    restartCount: row.restartCount,
+    ranNs: 0n,
+    lastDelayMs: 0,
+  });
+  if (!wanted) return;
+  engine.background.run('start by policy', row.id, () =>
+    engine.lock.run(row.id, () => startUnderLock(engine, row.id, 'start')),
+  );
+}
+
+const entriesOf = (path: string): readonly string[] => {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+};
+
+const isId = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+
+/** Groups, directories, links and rules that belong to no container. Large trees go behind. */
+async function sweep(engine: Engine): Promise<void> {
+  const rows = engine.table.all();
+  const known = new Set(rows.map(({ id }) => id));
+  const alive = new Set(rows.filter(({ state }) => hasProcess(state)).map(({ id }) => id));
+  const parents = new Set([cgroupPath(engine.instance, engine.cgroupParent, '').replace(/\/$/, '')]);
+  for (const parent of parents) {
+    for (const id of engine.cgroups.list(parent)) {
+      if (!isId(id) || alive.has(id)) continue;
+      const path = `${parent}/${id}`;
+      if (!known.has(id)) engine.cgroups.killAll(path);
+      engine.background.run('sweep control group', id, () => engine.cgroups.remove(path));
+    }
+  }
+  await engine.networks.sweep(alive);
+  for (const id of entriesOf(join(engine.execRoot, 'containers'))) {
+    if (isId(id) && !known.has(id)) await rm(join(engine.execRoot, 'containers', id), { recursive: true, force: true });
+  }
+  for (const kind of ['rw', 'containers']) {
+    for (const id of entriesOf(join(engine.dataRoot, kind))) {
+      if (!isId(id) || known.has(id)) continue;
+      engine.background.run(`sweep ${kind}`, id, () => removeDirectory(join(engine.dataRoot, kind, id)));
+    }
+  }
+}
