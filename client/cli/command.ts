@@ -71,19 +71,25 @@ function parseOptions(options: Options): ParseOptions {
   return Object.fromEntries(entries) as ParseOptions;
 }
 
-/** `--flag=false` as Go's flag package takes it, in the words of parseArgs. Throws UsageError for another value than a boolean. */
-function rewriteBooleans(options: Options, args: readonly string[]): string[] {
-  return args.map((argument) => {
+/**
+ * `--flag=true` and `--flag=false` as Go's flag package takes them: taken out of the arguments, which parseArgs then reads.
+ * (Its own `allowNegative` would read `--no-trunc` as the negation of `--trunc`.) Throws UsageError for another value than a boolean.
+ */
+function takeBooleans(options: Options, args: readonly string[]): { rest: string[]; given: Record<string, boolean> } {
+  const given: Record<string, boolean> = {};
+  const rest = args.filter((argument) => {
     const match = /^--([\w-]+)=(.*)$/s.exec(argument);
     const [, name = '', value = ''] = match ?? [];
     if (!match || !Object.hasOwn(options, name) || options[name]?.value !== undefined) {
-      return argument;
+      return true;
     }
     if (!/^(1|0|t|f|true|false)$/i.test(value)) {
       throw new UsageError(`invalid value ${JSON.stringify(value)} for --${name}: expected true or false`);
     }
-    return /^(1|t|true)$/i.test(value) ? `--${name}` : `--no-${name}`;
+    given[name] = /^(1|t|true)$/i.test(value);
+    return false;
   });
+  return { rest, given };
 }
 
 /** The place of the first argument that is no option and no option's value. */
@@ -92,7 +98,6 @@ function firstPositional(options: Options, args: string[]): number {
     args,
     options: parseOptions(options),
     strict: false,
-    allowNegative: true,
     tokens: true,
   });
   const token = tokens.find((one) => one.kind === 'positional' || one.kind === 'option-terminator');
@@ -106,7 +111,7 @@ export function parseCommand<O extends Options>(
 ): { readonly values: Values<O>; readonly positionals: readonly string[] } {
   const { options } = definition;
   const split = definition.stopAtFirst ? firstPositional(options, [...args]) : args.length;
-  const own = rewriteBooleans(options, args.slice(0, split));
+  const { rest: own, given: booleans } = takeBooleans(options, args.slice(0, split));
   const rest = args.slice(split);
   if (rest[0] === '--') {
     rest.shift();
@@ -117,7 +122,6 @@ export function parseCommand<O extends Options>(
       args: own,
       options: parseOptions(options),
       allowPositionals: true,
-      allowNegative: true,
     }) as typeof parsed;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
@@ -135,7 +139,7 @@ export function parseCommand<O extends Options>(
   }
   const values = Object.fromEntries(
     Object.entries(options).map(([name, option]) => {
-      const given = parsed.values[name];
+      const given = booleans[name] ?? parsed.values[name];
       return [name, given ?? (option.many ? [] : option.value === undefined ? option.on === true : undefined)];
     }),
   ) as Values<O>;

@@ -81,7 +81,7 @@ async function create(context: Context, values: Values<typeof options>, body: Co
   return reply.body.Id;
 }
 
-function checkOptions(context: Context, values: Values<typeof options>): void {
+function checkOptions(values: Values<typeof options>): void {
   if (values['detach-keys'] !== undefined) {
     parseDetachKeys(values['detach-keys']);
   }
@@ -90,9 +90,6 @@ function checkOptions(context: Context, values: Values<typeof options>): void {
   }
   if (values.rm && values.restart !== undefined && values.restart !== 'no') {
     throw new UsageError('conflicting options: cannot specify both --restart and --rm');
-  }
-  if (values.tty && values.interactive && !values.detach && !context.stdin.isTTY) {
-    throw new UsageError('the input device is not a TTY: leave -t away when stdin is no terminal');
   }
 }
 
@@ -154,7 +151,11 @@ export const run = command({
   stopAtFirst: true,
   usageExitCode: EXIT_ENGINE,
   async run(context, values, positionals) {
-    checkOptions(context, values);
+    checkOptions(values);
+    if (values.tty && values.interactive && !values.detach && !context.stdin.isTTY) {
+      context.stderr.write('the input device is not a TTY: leave -t away when stdin is no terminal\n');
+      return 1;
+    }
     const body = createRequest(values, positionals, values.detach, context.environment);
     let id: string;
     try {
