@@ -149,7 +149,8 @@ async function send<R extends RouteSpec>(
   }
   const { body } = answer as ValueAnswer<R>;
   if (body === undefined) return reply.send();
-  return reply.type('application/json').send(`${JSON.stringify(body)}\n`);
+  // As bytes: the framework would add a charset to a text, which dockerd does not send.
+  return reply.type('application/json').send(Buffer.from(`${JSON.stringify(body)}\n`));
 }
 
 function copyHeaders(reply: FastifyReply): void {

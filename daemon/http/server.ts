@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { MAX_API } from '../../api-spec/index.ts';
 import { describeError, errorBody } from './error-handler.ts';
-import { routerUrl } from './version.ts';
+import { clientUrl, routerUrl } from './version.ts';
 
 export interface ApplicationOptions {
   /** tsd's version, for the Server header. */
@@ -57,20 +57,26 @@ export function createApplication(options: ApplicationOptions): Application {
   });
   app.addHook('onResponse', (request, reply, done) => {
     request.log.debug(
-      { method: request.method, url: request.raw.url, status: reply.statusCode, ms: reply.elapsedTime },
+      { method: request.method, url: clientUrl(request.raw), status: reply.statusCode, ms: reply.elapsedTime },
       'request',
     );
     done();
   });
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).type('application/json').send(errorBody('page not found')),
+    reply
+      .code(404)
+      .type('application/json')
+      .send(Buffer.from(errorBody('page not found'))),
   );
   app.setErrorHandler((error, request, reply) => {
     const { status, message } = describeError(error);
-    const fields = { method: request.method, url: request.raw.url, status, err: error };
+    const fields = { method: request.method, url: clientUrl(request.raw), status, err: error };
     if (status >= 500 && status !== 501) request.log.error(fields, message);
     else request.log.debug(fields, message);
-    return reply.code(status).type('application/json').send(errorBody(message));
+    return reply
+      .code(status)
+      .type('application/json')
+      .send(Buffer.from(errorBody(message)));
   });
   if (serve === undefined) throw new Error('the framework made no server');
   return { app, serve, headers };

@@ -33,9 +33,14 @@ export function routerUrl(method: string, url: string): string {
   return path;
 }
 
+/** The URL as the client sent it: the framework keeps it aside when it was rewritten for the router. */
+export function clientUrl(request: IncomingMessage): string {
+  return (request as IncomingMessage & { readonly originalUrl?: string }).originalUrl ?? request.url ?? '/';
+}
+
 /** The API version a request asks for. Throws invalid-argument with Docker's message for one that is not served. */
 export function requestVersion(request: IncomingMessage): string {
-  const { version } = splitVersion(request.url ?? '/');
+  const { version } = splitVersion(clientUrl(request));
   const problem = versionProblem(version);
   if (problem !== undefined) throw invalidArgument(problem);
   return version;
