@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "../sys/raw_syscall.h"
+
 namespace tsd {
 
 bool Loop::open() {
@@ -28,11 +30,19 @@ void Loop::pause(Watch &watch) {
   watch.events = 0;
 }
 
+long Loop::wait(struct epoll_event *events, int room, int timeout_ms) {
+#if defined(SYS_epoll_wait)
+  return raw_syscall(SYS_epoll_wait, epoll_, reinterpret_cast<long>(events), room, timeout_ms);
+#else
+  return epoll_wait(epoll_, events, room, timeout_ms);
+#endif
+}
+
 bool Loop::round(int timeout_ms) {
   struct epoll_event events[16];
-  int count = epoll_wait(epoll_, events, 16, timeout_ms);
+  long count = wait(events, 16, timeout_ms);
   if (count == 0) return false;
-  for (int i = 0; i < count; i++) {
+  for (long i = 0; i < count; i++) {
     auto *watch = static_cast<Watch *>(events[i].data.ptr);
     // An earlier callback of this round may have stopped it.
     if (watch->added) watch->ready(watch->owner, events[i].events);

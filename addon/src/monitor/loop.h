@@ -27,6 +27,7 @@ class Loop {
   bool round(int timeout_ms);
 
  private:
+  long wait(struct epoll_event *events, int room, int timeout_ms);
   int epoll_ = -1;
 };
 

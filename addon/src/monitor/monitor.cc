@@ -558,18 +558,13 @@ void monitor_run(Monitor &monitor, UniqueFd control) {
   monitor.link.configure(&monitor.loop, &monitor, received, connection_ended);
   monitor.link.connect(static_cast<UniqueFd &&>(control));
   say_hello(monitor);
-  bool idle = false;
   for (;;) {
     sweep(monitor);
     tell_log_errors(monitor);
     if (monitor.leaving && !clients_left(monitor) && monitor.link.idle()) break;
-    bool busy = monitor.loop.round(idle ? -1 : kIdleAfterMs);
-    if (!busy && !idle) {
-      release_idle_memory();
-      idle = true;
-    } else if (busy) {
-      idle = false;
-    }
+    if (monitor.loop.round(kIdleAfterMs)) continue;
+    release_idle_memory();
+    monitor.loop.round(-1);
   }
   remove_socket(monitor);
 }

@@ -52,12 +52,13 @@ int empty_directory(PlanContext &context, Failure &failure) {
   return context.empty = filesystem_mount(system.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, failure);
 }
 
-// The target of a mask or a read-only line. What is below /proc is opened below a proven procfs. -1 with ENOENT when it is missing.
+// The target of a mask or a read-only line. What is below /proc is opened below a proven procfs without following a link; a mount that
+// covers it already is covered again. -1 with ENOENT when it is missing.
 int open_guarded(int root, const char *path, Failure &failure) {
   if (strncmp(path, "/proc/", 6) == 0) {
     UniqueFd proc(proven_procfs(root, failure));
     if (!proc.valid()) return -1;
-    return open_in_procfs(proc.get(), path + 6, O_PATH, failure, true);
+    return open_in_root(proc.get(), path + 6, O_PATH, failure, RESOLVE_NO_SYMLINKS);
   }
   return open_in_root(root, path, O_PATH, failure);
 }

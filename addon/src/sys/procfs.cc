@@ -24,21 +24,13 @@ int private_procfs(Failure &failure) {
   return filesystem_mount(context.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, failure);
 }
 
-int open_in_procfs(int proc, const char *path, int flags, Failure &failure, bool through_binds) {
+int open_in_procfs(int proc, const char *path, int flags, Failure &failure) {
   struct open_how how = {};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  UniqueFd file(static_cast<int>(syscall(SYS_openat2, proc, path, &how, sizeof how)));
-  if (!file.valid() && errno == EXDEV && through_binds) {
-    how.resolve &= ~uint64_t{RESOLVE_NO_XDEV};
-    file.reset(static_cast<int>(syscall(SYS_openat2, proc, path, &how, sizeof how)));
-    struct statfs system;
-    if (file.valid() && (fstatfs(file.get(), &system) != 0 || system.f_type != PROC_SUPER_MAGIC)) {
-      return failure.set("openat2", EXDEV, path);
-    }
-  }
-  if (!file.valid()) return failure.set("openat2", errno, path);
-  return file.release();
+  long fd = syscall(SYS_openat2, proc, path, &how, sizeof how);
+  if (fd < 0) return failure.set("openat2", errno, path);
+  return static_cast<int>(fd);
 }
 
 int proven_procfs(int root, Failure &failure) {

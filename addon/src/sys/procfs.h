@@ -8,9 +8,8 @@ namespace tsd {
 /// A procfs instance of this process's pid namespace that nobody else has: a detached mount. Needs CAP_SYS_ADMIN.
 int private_procfs(Failure &failure);
 
-/// Opens `path` below the procfs root `proc` without following any link. Another mount on the way is EXDEV, unless it is a bind of
-/// procfs itself and `through_binds` is set.
-int open_in_procfs(int proc, const char *path, int flags, Failure &failure, bool through_binds = false);
+/// Opens `path` below the procfs root `proc` without following any link or leaving that mount.
+int open_in_procfs(int proc, const char *path, int flags, Failure &failure);
 
 /// Opens `/proc` as it is seen in `root` and proves it to be the root of a procfs.
 int proven_procfs(int root, Failure &failure);
