@@ -15,6 +15,7 @@ t.test('each instruction', async (t) => {
     'A=rest of the line',
     'D=$A',
   ]);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the Dockerfile's variables, not ours
   t.strictSame(applyChanges({ Env: ['A=1'] }, ['ENV B=${A}2 C=${Z:-z} E=${A:+set}']).Env, [
     'A=1',
     'B=12',

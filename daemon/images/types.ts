@@ -98,4 +98,6 @@ export interface Images {
   save(references: readonly string[], platform: string): Readable;
   /** Removes half-made things of a killed daemon. At boot, before listening. */
   sweep(): Promise<void>;
+  /** Resolves when all that was loaded is on the disk. At shutdown. */
+  settled(): Promise<void>;
 }

@@ -29,10 +29,16 @@ export interface Volumes {
   }): Promise<Volume>;
   /** conflict `remove NAME: volume is in use - [ids]`; with force a missing one is no error. */
   remove(name: string, force: boolean): Promise<void>;
-  prune(filters: Readonly<Record<string, readonly string[]>>): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>;
+  prune(
+    filters: Readonly<Record<string, readonly string[]>>,
+  ): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>;
   /**
    * Copies what the image has at `path` into the volume when that is empty (Docker's copy-up), with owner and mode of the directory.
    * `rootDescriptor` is the container's root mount; everything is reached beneath it.
    */
   populate(name: string, rootDescriptor: number, path: string): Promise<void>;
+  /** Bytes of its files. */
+  sizeOf(name: string): Promise<number>;
+  /** Settles what a killed daemon left half done; never removes a directory that holds data. At boot, before listening. */
+  sweep(): Promise<void>;
 }
