@@ -40,16 +40,35 @@ function writeError(text: string): void {
   }
 }
 
-/** The logger; its level can be changed at any time. */
-export function createLogger(format: 'text' | 'json', level: string): Logger {
-  const logger: Logger = pino(
+/** The log of the daemon and of its rooms, all of one level that can be changed at any time. */
+export interface DaemonLog {
+  readonly main: Logger;
+  /** The log of one room; its name stands in every record. */
+  room(name: string): Logger;
+  setLevel(level: string): void;
+}
+
+export function createLog(format: 'text' | 'json', level: string): DaemonLog {
+  const main: Logger = pino(
     { level, base: null },
     {
       write: (line: string) => {
         if (format === 'json') return writeError(line);
-        writeError(textLine(JSON.parse(line) as Record<string, unknown>, logger.isLevelEnabled('debug')));
+        writeError(textLine(JSON.parse(line) as Record<string, unknown>, main.isLevelEnabled('debug')));
       },
     },
   );
-  return logger;
+  // A child keeps the level it was made with: those of the rooms are told.
+  const rooms: Logger[] = [];
+  return {
+    main,
+    room: (name) => {
+      const child = main.child({ room: name });
+      rooms.push(child);
+      return child;
+    },
+    setLevel: (next) => {
+      for (const logger of [main, ...rooms]) logger.level = next;
+    },
+  };
 }

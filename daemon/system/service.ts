@@ -41,8 +41,6 @@ export interface SystemDependencies {
   readonly eventListeners: () => number;
   /** Bytes of a directory tree. */
   readonly sizeOf: (path: string) => Promise<number>;
-  /** Bytes of all layers, each once. */
-  readonly layersSize: () => number;
 }
 
 const SECCOMP = 'name=seccomp,profile=builtin';
@@ -173,10 +171,6 @@ export class SystemService implements System {
       ...(this.#settings.experimental ? { Experimental: true } : {}),
       BuildTime: buildTime,
     };
-  }
-
-  layersSize(): number {
-    return this.#parts.layersSize();
   }
 
   async volumeSizes(): Promise<readonly VolumeUsageSize[]> {

@@ -13,8 +13,6 @@ export interface System {
   /** Everything of `docker info`, in the newest form; presenters take away what older clients must not see. */
   info(): SystemInfo;
   version(): SystemVersion;
-  /** Bytes of all layers together, each counted once. */
-  layersSize(): number;
   /** Sizes of all volumes; reads their directories. */
   volumeSizes(): Promise<readonly VolumeUsageSize[]>;
   /** What this instance has in the kernel or on disk without a row. Answered 501 while it is not there. */

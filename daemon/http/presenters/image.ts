@@ -144,6 +144,12 @@ export function sharedSizes(images: readonly Image[]): ReadonlyMap<string, numbe
   );
 }
 
+/** Bytes of all layers of the images, each layer once. */
+export function totalLayerSize(images: readonly Image[]): number {
+  const sizes = new Map(images.flatMap(layerSizes));
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
 /** The answer of history, last step first. */
 export function presentHistory(image: Image): ImageHistoryItem[] {
   return image.history

@@ -10,7 +10,7 @@ import { invalidArgument, notImplemented } from '../../base/errors.ts';
 import { summarizeContainer } from '../presenters/container.ts';
 import { presentUsage, type Usage } from '../presenters/disk-usage.ts';
 import { presentEvent } from '../presenters/event.ts';
-import { sharedSizes, summarizeImage } from '../presenters/image.ts';
+import { sharedSizes, summarizeImage, totalLayerSize } from '../presenters/image.ts';
 import { presentInfo, presentVersion } from '../presenters/system.ts';
 import { presentVolume } from '../presenters/volume.ts';
 import { imageNamer, networkNames, nowNs, type RouteContext, timeOf } from './context.ts';
@@ -80,7 +80,7 @@ type Services = RouteContext['services'];
 
 async function collectUsage(services: Services, types: ReadonlySet<string>, version: string): Promise<Usage> {
   return {
-    layersSize: services.system.layersSize(),
+    layersSize: totalLayerSize(services.images.list()),
     buildCache: types.has('build-cache'),
     ...(types.has('image') ? { images: imageUsage(services, version) } : {}),
     ...(types.has('container') ? { containers: await containerUsage(services, version) } : {}),
