@@ -85,7 +85,7 @@ export class EventBus {
     if (until === undefined) return undefined;
     const wait = Number((until - nowNs()) / 1_000_000n) + 1;
     if (wait > LONGEST_TIMER) return undefined;
-    return setTimeout(() => wake.now(), Math.max(wait, 0)).unref();
+    return setTimeout(() => wake.now(), Math.max(wait, 0));
   }
 
   #trim(): void {

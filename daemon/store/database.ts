@@ -26,9 +26,9 @@ export class Database {
   /** Runs `fn` in one immediate transaction (nested calls join the outer one). Listeners hear of new events after the commit. */
   transaction<T>(fn: () => T): T {
     if (this.handle.inTransaction) return fn();
+    this.#appended = false;
     const result = this.handle.transaction(fn).immediate();
     if (this.#appended) {
-      this.#appended = false;
       for (const listener of this.#listeners) listener();
     }
     return result;
@@ -53,7 +53,9 @@ export class Database {
     if (typeof current !== 'number') throw internal('the database has no readable version');
     const newest = list.length;
     if (current > newest) {
-      throw internal(`the database was written by a newer tsd (schema ${current}, this one knows ${newest}); start that one`);
+      throw internal(
+        `the database was written by a newer tsd (schema ${current}, this one knows ${newest}); start that one`,
+      );
     }
     for (const [index, migration] of list.entries()) {
       if (index < current) continue;
