@@ -86,7 +86,7 @@ class Unpacker {
     const std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
     const std::string base = slash == std::string::npos ? path : path.substr(slash + 1);
     if (!openParent(parent)) return false;
-    if (options_.overlayWhiteouts && base.compare(0, 4, ".wh.") == 0) return whiteout(parent, base);
+    if (options_.overlayWhiteouts && base.compare(0, 4, ".wh.") == 0) return whiteout(base);
     switch (entry.type) {
       case '0':
         return file(entry, path, base);
@@ -148,8 +148,8 @@ class Unpacker {
     return true;
   }
 
-  bool whiteout(const std::string& parent, const std::string& base) {
-    if (base == ".wh..wh..opq") return opaque(parent.empty() ? "/" : parent);
+  bool whiteout(const std::string& base) {
+    if (base == ".wh..wh..opq") return opaque(".");
     // Other names of this kind are AUFS's own bookkeeping; Docker leaves them out too.
     if (base.compare(0, 8, ".wh..wh.") == 0) return true;
     const std::string hidden = base.substr(4);
@@ -157,7 +157,7 @@ class Unpacker {
     struct stat info;
     if (fstatat(parent_.get(), hidden.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
       // The layer has both: the whiteout is about what lies below, whichever came first.
-      return !S_ISDIR(info.st_mode) || opaque((parent.empty() ? "" : parent + "/") + hidden);
+      return !S_ISDIR(info.st_mode) || opaque(hidden);
     }
     if (mknodat(parent_.get(), hidden.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
       return failure_.set("mknod", errno, printable(hidden));
@@ -165,10 +165,11 @@ class Unpacker {
     return true;
   }
 
-  bool opaque(const std::string& path) {
-    Descriptor fd(openBeneath(options_.target, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    if (!fd.valid()) return failure_.set("open", errno, printable(path));
-    return fsetxattr(fd.get(), "trusted.overlay.opaque", "y", 1, 0) == 0 || failure_.set("setxattr", errno, printable(path));
+  /// Hides what lower layers have in the directory `name` of the entry's own one.
+  bool opaque(const std::string& name) {
+    Descriptor fd(openat(parent_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.valid()) return failure_.set("open", errno, printable(name));
+    return fsetxattr(fd.get(), "trusted.overlay.opaque", "y", 1, 0) == 0 || failure_.set("setxattr", errno, printable(name));
   }
 
   void timesOf(const Entry& entry, struct timespec* values) {

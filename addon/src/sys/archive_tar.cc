@@ -408,8 +408,9 @@ bool TarReader::next(Entry& entry, bool* end, Failure& failure) {
     if (!longName.empty()) entry.name = longName;
     if (!longLink.empty()) entry.link = longLink;
     if (!applyPax(records, entry, failure)) return false;
-    if (entry.type == 0 || entry.type == '7') entry.type = '0';
-    if (entry.type == '0' && !entry.name.empty() && entry.name.back() == '/') entry.type = '5';
+    // V7 archives had no type for directories but a slash behind the name.
+    if (entry.type == 0) entry.type = !entry.name.empty() && entry.name.back() == '/' ? '5' : '0';
+    if (entry.type == '7') entry.type = '0';
     if (isHeaderOnly(entry.type)) entry.size = 0;
     entry.payload = entry.size;
     const uint64_t whole = static_cast<uint64_t>(entry.payload);
