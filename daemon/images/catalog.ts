@@ -12,7 +12,6 @@ import {
   isDigest,
   parseReference,
   parseStored,
-  repositoryOf,
   shownName,
   storedName,
 } from './reference.ts';
@@ -172,9 +171,7 @@ function matches(pattern: string, name: string): boolean {
   const glob = globPattern(pattern);
   if (glob === undefined) throw invalidArgument(`syntax error in pattern`);
   const reference = parseStored(name);
-  return [familiarName(reference), familiarRepository(reference), repositoryOf(reference)].some((text) =>
-    glob.test(text),
-  );
+  return glob.test(familiarName(reference)) || glob.test(familiarRepository(reference));
 }
 
 /** Sizes belong to the entries that made a layer; an old image without history has none. */

@@ -85,7 +85,9 @@ export class Remover {
       const targets = names.length === 0 ? [row.id] : names;
       for (const target of targets) deleted.push(...(await this.#unlessInUse(target)));
     }
-    const reclaimed = deleted.reduce((sum, record) => sum + (sizes.get(record.Deleted ?? '') ?? 0), 0);
+    const late = await this.collect();
+    const gone = [...deleted.map((record) => record.Deleted ?? ''), ...late];
+    const reclaimed = gone.reduce((sum, chainId) => sum + (sizes.get(chainId) ?? 0), 0);
     this.#store.pruned(reclaimed);
     return { deleted, reclaimed };
   }
