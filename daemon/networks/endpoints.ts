@@ -178,6 +178,7 @@ export class Endpoints {
     const ports = this.#context.table
       .portsOf(row.id)
       .map(({ protocol, containerPort, hostIp, hostPort }) => ({ protocol, containerPort, hostIp, hostPort }));
-    return { ...row, ports };
+    const { ready: _ready, containerName: _name, ...endpoint } = row;
+    return { ...endpoint, ports };
   }
 }

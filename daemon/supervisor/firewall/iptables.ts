@@ -32,7 +32,7 @@ function run(program: string, args: readonly string[], input: string): Promise<F
   const { promise, resolve, reject } = Promise.withResolvers<Finished>();
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+    env: { PATH: process.env.PATH, LC_ALL: 'C' },
   });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];

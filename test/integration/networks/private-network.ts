@@ -11,6 +11,7 @@ import { parseMac, parsePrefix } from '../../../daemon/supervisor/network/ip-add
 import { setUp } from '../../../daemon/supervisor/network/link.ts';
 import { createNamespace } from '../../../daemon/supervisor/network/netns.ts';
 import { RouteSocket } from '../../../daemon/supervisor/network/route-socket.ts';
+import { writeSysctl } from '../../../daemon/supervisor/network/sysctl.ts';
 import { makeVeth } from '../../../daemon/supervisor/network/veth.ts';
 
 const MARK = 'TSD_TEST_PRIVATE_NETWORK';
@@ -21,6 +22,8 @@ export async function inPrivateNetwork(file: string): Promise<boolean> {
     const host = new RouteSocket(await openNetlink());
     await host.request([setUp(1, true)]);
     host.close();
+    // A new namespace starts with the values of the host's first one.
+    writeSysctl('0', 'ipv4', 'ip_forward');
     return true;
   }
   const child = spawn('unshare', ['--net', '--mount', process.execPath, ...process.execArgv, file], {
