@@ -108,6 +108,7 @@ int open_netlink_in(int network_namespace, int protocol, Failure &failure) {
 int netlink_transact(int socket, const uint8_t *request, size_t size, std::vector<uint8_t> &reply, Failure &failure) {
   std::vector<uint32_t> asked;
   if (!sequences_of(request, size, asked)) return failure.set("netlink", EINVAL, "the request is no list of messages");
+  if (asked.empty()) return 0;
   std::vector<uint32_t> open_numbers = asked;
   const sockaddr_nl kernel = {AF_NETLINK, 0, 0, 0};
   ssize_t sent;
