@@ -1,6 +1,6 @@
 // Owns the plan of an exec session: a further process in a running container's namespaces. Pure.
 import type { OciNamespace, OciSpec } from './oci-spec.ts';
-import { cgroupLines, credentialLines, rlimitLines } from './plan.ts';
+import { cgroupLines, credentialLines, rlimitLines, TERMINAL_GROUP } from './plan.ts';
 import { type CgroupView, SlotCounter } from './plan-mounts.ts';
 import { clone, ops, type Plan } from './plan-ops.ts';
 import type { SeccompFilter } from './seccomp-filters.ts';
@@ -40,7 +40,7 @@ export function buildExecPlan(input: ExecPlanInput): Plan {
     ops.clone(clone.parent, undefined),
     ops.session(),
     ops.keyring(),
-    process.terminal ? ops.console(rows, columns, uid, gid) : ops.stdio(uid, gid),
+    process.terminal ? ops.console(rows, columns, uid, TERMINAL_GROUP) : ops.stdio(uid, gid),
     ...rlimitLines(process.rlimits),
     ...(process.oomScoreAdj === undefined ? [] : [ops.oomScore(process.oomScoreAdj)]),
     ops.umask(process.user.umask ?? 0o022),

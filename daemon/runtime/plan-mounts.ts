@@ -1,7 +1,7 @@
 // Owns the lines of a plan that mount: OCI mounts with their options -> host lines (sources) and child lines. Pure.
 import type { CgroupEntry, CgroupMode } from '../supervisor/cgroup/cgroup.ts';
 import type { OciMount } from './oci-spec.ts';
-import { attribute, ops, type PlanLine, propagation, type Slot } from './plan-ops.ts';
+import { attribute, clone, openFlag, ops, type PlanLine, propagation, type Slot } from './plan-ops.ts';
 
 /** Numbers slots as they are filled. */
 export class SlotCounter {
@@ -19,6 +19,8 @@ export class SlotCounter {
 export interface MountLines {
   /** Before the clone. */
   readonly host: readonly PlanLine[];
+  /** In the child, while it sees the host's mounts. */
+  readonly early?: readonly PlanLine[];
   readonly child: readonly PlanLine[];
 }
 
@@ -93,7 +95,27 @@ export function parseOptions(options: readonly string[]): ParsedOptions {
   return { attributes, recursiveReadOnly, propagation: type, recursivePropagation, data };
 }
 
-function bindLines(mount: OciMount, slot: Slot, directory: boolean): MountLines {
+/** Where a bind's source is taken: from the host, or (`/proc/PID/root/…`) from the mount namespace of another container. */
+function sourceLines(mount: OciMount, slot: Slot, slots: SlotCounter): Pick<MountLines, 'host' | 'early'> {
+  const recursive = mount.options.includes('rbind');
+  const [, pid, path] = /^\/proc\/(\d+)\/root(\/.*)$/.exec(mount.source) ?? [];
+  if (pid === undefined || path === undefined) return { host: [ops.openTree(slot, mount.source, recursive)] };
+  // Only from within a mount namespace can a tree of it be cloned: there and back again.
+  const [theirs, ours] = [slots.take(), slots.take()];
+  return {
+    host: [ops.open(theirs, `/proc/${pid}/ns/mnt`, openFlag.readOnly)],
+    early: [
+      ops.open(ours, '/proc/self/ns/mnt', openFlag.readOnly),
+      ops.setNamespace(theirs, clone.mount),
+      ops.openTree(slot, path, recursive),
+      ops.setNamespace(ours, clone.mount),
+    ],
+  };
+}
+
+function bindLines(mount: OciMount, slots: SlotCounter, directory: boolean): MountLines {
+  const slot = slots.take();
+  const source = sourceLines(mount, slot, slots);
   const parsed = parseOptions(mount.options);
   const target = mount.destination;
   const how = {
@@ -102,15 +124,14 @@ function bindLines(mount: OciMount, slot: Slot, directory: boolean): MountLines 
     recursive: parsed.recursivePropagation,
     directory,
   };
-  const host = [ops.openTree(slot, mount.source, mount.options.includes('rbind'))];
   const alike = parsed.attributes === 0 || parsed.propagation === 0 || parsed.recursiveReadOnly === how.recursive;
   if (alike) {
     const recursive = parsed.propagation === 0 ? parsed.recursiveReadOnly : how.recursive;
-    return { host, child: [ops.attach(slot, target, { ...how, recursive })] };
+    return { ...source, child: [ops.attach(slot, target, { ...how, recursive })] };
   }
   // One reaches below the source and the other does not: two calls.
   return {
-    host,
+    ...source,
     child: [
       ops.attach(slot, target, { ...how, attributes: 0 }),
       ops.mountAttributes(target, parsed.attributes, 0, 0, parsed.recursiveReadOnly),
@@ -157,7 +178,7 @@ function cgroupV1Lines(view: CgroupView, attributes: number, slots: SlotCounter)
  * mounted as the file system of that name.
  */
 export function mountLines(mount: OciMount, directory: boolean, view: CgroupView, slots: SlotCounter): MountLines {
-  if (mount.type === 'bind') return bindLines(mount, slots.take(), directory);
+  if (mount.type === 'bind') return bindLines(mount, slots, directory);
   const { attributes, data } = parseOptions(mount.options);
   if (mount.type === 'cgroup') {
     if (view.mode !== 'v2') return cgroupV1Lines(view, attributes, slots);

@@ -72,7 +72,7 @@ t.test("the plan in another container's pid and ipc namespaces", async (t) => {
   const text = formatPlan(plan);
   t.match(text, /open +#\d+ \/proc\/77\/ns\/pid 00\nopen +#\d+ \/proc\/77\/ns\/ipc 00\nclone +- #\d+\n/);
   t.match(text, /set-namespace +#\d+ pid\n.*set-namespace +#\d+ ipc\nclone +parent\+mount\+uts -\n/s);
-  t.match(text, /open-tree +#\d+ \/proc\/77\/root\/dev\/shm recursive/);
+  t.match(text, /set-namespace +#\d+ mount\nopen-tree +#\d+ \/dev\/shm recursive\nset-namespace +#\d+ mount\n/);
 });
 
 t.test('the plan of an exec session', async (t) => {

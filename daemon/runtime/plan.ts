@@ -18,6 +18,8 @@ import type { SeccompFilter } from './seccomp-filters.ts';
 import { rlimitNumbers } from './spec-process.ts';
 
 const SIGKILL = 9;
+/** A terminal keeps the group that devpts gave it (tty). */
+export const TERMINAL_GROUP = -1;
 
 export interface PlanInput {
   readonly spec: OciSpec;
@@ -154,7 +156,7 @@ function terminalLine(input: PlanInput): PlanLine {
   if (!process.terminal) return ops.stdio(uid, gid);
   const size = process.consoleSize;
   const [rows, columns] = input.consoleSize ?? [size?.height ?? 0, size?.width ?? 0];
-  return ops.console(rows, columns, uid, gid);
+  return ops.console(rows, columns, uid, TERMINAL_GROUP);
 }
 
 /** The whole plan of a container's first process. */
@@ -169,6 +171,7 @@ export function buildPlan(input: PlanInput): Plan {
     ...mounts.flatMap(({ host }) => host),
     ...start.host,
     ...start.child,
+    ...mounts.flatMap(({ early = [] }) => early),
     ops.session(),
     ops.keyring(),
     ops.propagation(propagation.slave | propagation.recursive),

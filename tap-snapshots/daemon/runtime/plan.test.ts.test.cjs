@@ -197,7 +197,7 @@ symlink           /proc/self/fd/1 /dev/stdout
 symlink           /proc/self/fd/2 /dev/stderr
 symlink           /proc/kcore /dev/core
 symlink           pts/ptmx /dev/ptmx
-console           24 80 1000 100
+console           24 80 1000 -1
 pivot-root
 hostname          c0ffee
 domainname        example.org

@@ -1,0 +1,292 @@
+// Owns the start of a container: cgroup, monitor process, plan; and the adoption of one that an earlier daemon started. What a container
+// may do is decided in spec.ts, in which order in plan.ts. The caller owns root, network namespace, directories and the cgroup's end.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  close,
+  compileSeccomp,
+  connectUnix,
+  openPath,
+  peerCredentials,
+  reap,
+  SystemError,
+  sendFrame,
+  socketPair,
+  spawnMonitor,
+} from '../../addon/index.ts';
+import { internal, messageOf } from '../base/errors.ts';
+import { nowNs } from '../base/time.ts';
+import type { Cgroups } from '../supervisor/cgroup/cgroup.ts';
+import { capabilityMask, containerCapabilities, namesOfMask } from './capabilities.ts';
+import { buildExecPlan } from './exec-plan.ts';
+import { type HostLookup, hostLookup } from './host-lookup.ts';
+import type { Attempt } from './launch-message.ts';
+import { type ExecLaunch, MonitorClient } from './monitor-client.ts';
+import { closeAll, MonitorConnection } from './monitor-connection.ts';
+import { awaitHello } from './monitor-hello.ts';
+import { MonitorReaper } from './monitor-reaper.ts';
+import type { OciSpec } from './oci-spec.ts';
+import { buildPlan } from './plan.ts';
+import type { CgroupView } from './plan-mounts.ts';
+import { encodePlan } from './plan-ops.ts';
+import { messageType, monitorState } from './protocol.ts';
+import { readExitRecord, readPidRecord } from './run-directory.ts';
+import { type SeccompFilter, SeccompFilters } from './seccomp-filters.ts';
+import { parseSecurityOptions } from './security-options.ts';
+import { buildSpec } from './spec.ts';
+import type { ContainerProcess, ExecInput, LaunchInput, Observation, Runtime, SpecInput } from './types.ts';
+
+const O_PATH = 0o10000000;
+const O_DIRECTORY = 0o200000;
+/** Slots that the launch message fills. */
+const ROOT_SLOT = 0;
+const NETWORK_SLOT = 1;
+const SIGKILL = 9;
+
+export interface RuntimeOptions {
+  readonly dataRoot: string;
+  readonly cgroups: Cgroups;
+  /** Failures of work behind the answer. */
+  readonly report: (what: string, error: unknown) => void;
+  /** Absent: this host. */
+  readonly lookup?: HostLookup;
+}
+
+export function createRuntime(options: RuntimeOptions): Runtime {
+  return new MonitorRuntime(options);
+}
+
+class MonitorRuntime implements Runtime {
+  readonly #cgroups: Cgroups;
+  readonly #report: RuntimeOptions['report'];
+  readonly #lookup: HostLookup;
+  readonly #filters: SeccompFilters;
+  readonly #reaper = new MonitorReaper(reap);
+
+  constructor({ dataRoot, cgroups, report, lookup = hostLookup() }: RuntimeOptions) {
+    this.#cgroups = cgroups;
+    this.#report = report;
+    this.#lookup = lookup;
+    this.#filters = new SeccompFilters(join(dataRoot, 'seccomp'), (input) =>
+      compileSeccomp({ ...input, defaultErrno: 0 }),
+    );
+  }
+
+  validate(input: SpecInput): void {
+    const spec = buildSpec(input, this.#lookup);
+    this.#filter(input, spec);
+  }
+
+  warnings(input: SpecInput): readonly string[] {
+    return this.#cgroups.unsupported(buildSpec(input, this.#lookup).linux.resources);
+  }
+
+  async launch(input: LaunchInput): Promise<ContainerProcess> {
+    const waiting = input.attaches.map(({ descriptor }) => descriptor);
+    const { cgroupPath } = input.spec;
+    let madeCgroup = false;
+    try {
+      const spec = buildSpec(input.spec, this.#lookup);
+      const plan = encodePlan(this.#plan(input, spec));
+      this.#cgroups.create(cgroupPath, spec.linux.resources);
+      madeCgroup = true;
+      const client = this.#spawn(input, attemptOf('container', spec), plan, waiting);
+      await client.untilStarted();
+      return client;
+    } catch (error) {
+      closeAll(waiting);
+      if (madeCgroup) {
+        this.#cgroups.remove(cgroupPath).catch((failure) => this.#report(`remove cgroup ${cgroupPath}`, failure));
+      }
+      throw error;
+    }
+  }
+
+  async observe(runDirectory: string, id: string): Promise<Observation> {
+    const connection = this.#connect(runDirectory);
+    const hello = connection === undefined ? undefined : await awaitHello(connection, id);
+    if (connection === undefined || hello === undefined || hello.state !== monitorState.running) {
+      connection?.close();
+      return ended(runDirectory);
+    }
+    const client = this.#client(connection, runDirectory, hello.monitorPid, {
+      kind: 'container',
+      program: '',
+      cwd: '/',
+    });
+    client.adopt(hello.started);
+    return { kind: 'running', process: client };
+  }
+
+  #plan(input: LaunchInput, spec: OciSpec): ReturnType<typeof buildPlan> {
+    return buildPlan({
+      spec,
+      root: ROOT_SLOT,
+      network: input.networkNamespace === undefined ? undefined : NETWORK_SLOT,
+      staging: input.stagingDirectory,
+      cgroup: this.#view(input.spec, spec),
+      files: bindFiles(spec),
+      seccomp: this.#filter(input.spec, spec),
+      init: input.spec.hostConfig.Init === true,
+      consoleSize: input.consoleSize,
+    });
+  }
+
+  /** `waiting` loses the descriptors of attaches that have been handed over. */
+  #spawn(input: LaunchInput, attempt: Attempt, plan: Uint8Array, waiting: number[]): MonitorClient {
+    const [ours, theirs] = socketPair();
+    let monitorPid: number;
+    try {
+      monitorPid = spawnMonitor(theirs, input.spec.id);
+    } catch (error) {
+      closeAll([ours]);
+      throw internal(`cannot start the monitor: ${messageOf(error)}`, error);
+    } finally {
+      closeAll([theirs]);
+    }
+    this.#reaper.add(monitorPid);
+    const connection = new MonitorConnection(ours, sendFrame);
+    const client = this.#client(connection, input.runDirectory, monitorPid, attempt);
+    const directories: number[] = [];
+    try {
+      for (const path of [input.runDirectory, input.logDirectory])
+        directories.push(openPath(path, O_PATH | O_DIRECTORY));
+      const descriptors = [
+        ...directories,
+        input.rootDescriptor,
+        ...(input.networkNamespace === undefined ? [] : [input.networkNamespace]),
+      ];
+      connection.send(messageType.launch, launchFields(input, plan), descriptors);
+      for (const request of input.attaches) {
+        waiting.shift();
+        client.attach(request);
+      }
+      connection.send(messageType.go);
+    } catch (error) {
+      // Without `go` the monitor undoes what it has done, and leaves.
+      connection.close();
+      throw internal(`cannot reach the monitor: ${messageOf(error)}`, error);
+    } finally {
+      closeAll(directories);
+    }
+    return client;
+  }
+
+  #client(connection: MonitorConnection, runDirectory: string, monitorPid: number, attempt: Attempt): MonitorClient {
+    const planExec = (input: ExecInput): ExecLaunch => this.#planExec(input);
+    return new MonitorClient({ connection, runDirectory, monitorPid, planExec, now: nowNs }, attempt);
+  }
+
+  #planExec(input: ExecInput): ExecLaunch {
+    const spec = execSpec(input, buildSpec(input.spec, this.#lookup));
+    const plan = buildExecPlan({
+      spec,
+      cgroup: this.#view(input.spec, spec),
+      seccomp: this.#filter(input.spec, spec),
+      consoleSize: input.consoleSize,
+    });
+    return { plan: encodePlan(plan), attempt: attemptOf('exec', spec) };
+  }
+
+  #view(input: SpecInput, spec: OciSpec): CgroupView {
+    return {
+      mode: this.#cgroups.mode,
+      entries: this.#cgroups.entries(input.cgroupPath),
+      isPrivate: spec.linux.namespaces.some(({ type }) => type === 'cgroup'),
+    };
+  }
+
+  #filter(input: SpecInput, spec: OciSpec): SeccompFilter | undefined {
+    const rules = spec.linux.seccomp;
+    if (rules === undefined) return undefined;
+    const profile = parseSecurityOptions(input.hostConfig.SecurityOpt ?? []).seccomp ?? '';
+    const { CapAdd: add = [], CapDrop: drop = [], Privileged: privileged = false } = input.hostConfig;
+    const mask = capabilityMask(containerCapabilities({ add, drop, privileged }, input.host.boundingSet));
+    return this.#filters.filter(`${mask} ${profile}`, rules);
+  }
+
+  /** A monitor's second way in; undefined when nobody listens there. */
+  #connect(runDirectory: string): MonitorConnection | undefined {
+    let fd: number;
+    try {
+      fd = connectUnix(runDirectory, 'monitor.sock');
+    } catch (error) {
+      if (error instanceof SystemError) return undefined;
+      throw error;
+    }
+    // The directory is ours alone; a listener of somebody else in it would be a sign of worse.
+    if (peerCredentials(fd).uid !== 0) {
+      close(fd);
+      throw internal(`${join(runDirectory, 'monitor.sock')} is not root's`);
+    }
+    return new MonitorConnection(fd, sendFrame);
+  }
+}
+
+const attemptOf = (kind: Attempt['kind'], { process }: OciSpec): Attempt => ({
+  kind,
+  program: process.args[0] ?? '',
+  cwd: process.cwd,
+});
+
+function launchFields({ spec, log }: LaunchInput, plan: Uint8Array): Parameters<MonitorConnection['send']>[1] {
+  const { config } = spec;
+  return {
+    id: spec.id,
+    plan,
+    tty: config.Tty === true,
+    openStdin: config.OpenStdin === true,
+    stdinOnce: config.StdinOnce === true,
+    logDriver: log.driver,
+    logMaxSize: log.maxSize,
+    logMaxFile: log.maxFile,
+    logAttrs: Object.keys(log.attrs).length === 0 ? undefined : JSON.stringify(log.attrs),
+  };
+}
+
+/** Sources of binds that are no directories: their targets are made as files. A missing one is the monitor's to report. */
+function bindFiles({ mounts }: OciSpec): ReadonlySet<string> {
+  const files = new Set<string>();
+  for (const { type, source } of mounts) {
+    if (type !== 'bind') continue;
+    const stat = statSync(source, { throwIfNoEntry: false });
+    if (stat !== undefined && !stat.isDirectory()) files.add(source);
+  }
+  return files;
+}
+
+/** The container's spec with the session's process in it. `--privileged` gives every capability, as in Docker, and nothing else. */
+function execSpec(input: ExecInput, spec: OciSpec): OciSpec {
+  const all = namesOfMask(input.spec.host.boundingSet);
+  const capabilities = input.privileged
+    ? { bounding: all, effective: all, permitted: all, inheritable: [], ambient: [] }
+    : spec.process.capabilities;
+  const { uid, gid, additionalGids } = input.user;
+  return {
+    ...spec,
+    process: {
+      ...spec.process,
+      terminal: input.tty,
+      user: { uid, gid, additionalGids, umask: spec.process.user.umask },
+      args: input.args,
+      env: input.env,
+      cwd: input.cwd === '' ? spec.process.cwd : input.cwd,
+      capabilities,
+    },
+  };
+}
+
+/** What is left of a container whose monitor is gone (or is about to go). */
+function ended(runDirectory: string): Observation {
+  const exit = readExitRecord(runDirectory);
+  if (exit !== undefined) return { kind: 'exited', ...exit };
+  const started = readPidRecord(runDirectory);
+  if (started === undefined) return { kind: 'gone' };
+  // It ran and nobody saw its end: the monitor died and took it along.
+  const { pid, startedAt } = started;
+  return {
+    kind: 'exited',
+    startedAt,
+    record: { code: 128 + SIGKILL, signal: SIGKILL, finishedAt: nowNs(), pid, monitorLost: true },
+  };
+}
