@@ -150,6 +150,7 @@ export class BridgeDriver {
       how.defaultRoute && !network.internal ? [endpoint.gateway, endpoint.ipv6Gateway].filter((one) => one !== '') : [];
     await makeVeth(this.#host, new RouteSocket(sandbox.netlink), {
       hostName: endpoint.hostLink,
+      owner: ownerOf(this.#options.instance),
       peerName: endpoint.interfaceName,
       peerNamespace: sandbox.namespace,
       peerMac: parseMac(endpoint.macAddress) ?? new Uint8Array(6),
@@ -194,7 +195,8 @@ export class BridgeDriver {
     const stray = readLinks(await this.#host.request([dumpLinks()])).filter(
       (link) =>
         !keep.has(link.name) &&
-        ((link.kind === 'veth' && link.name.startsWith(prefix)) || (link.kind === 'bridge' && link.alias === owner)),
+        // A link that was cut off before it got its alias is known by its name.
+        (link.alias === owner || (link.kind === 'veth' && link.alias === '' && link.name.startsWith(prefix))),
     );
     if (stray.length > 0) await this.#deleteLinks(stray.map((link) => link.name));
   }

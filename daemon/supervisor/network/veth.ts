@@ -6,6 +6,7 @@ import {
   getLink,
   newVeth,
   readLinks,
+  setAlias,
   setBridgePort,
   setLinkLocal,
   setUp,
@@ -15,6 +16,8 @@ import type { RouteSocket } from './route-socket.ts';
 import type { Request } from './rtnetlink.ts';
 
 export interface VethWish extends VethPair, BridgePort {
+  /** Alias of the host's end: whose it is. */
+  readonly owner: string;
   readonly addresses: readonly Prefix[];
   /** Default routes to set, at most one a family. */
   readonly gateways: readonly Address[];
@@ -25,7 +28,12 @@ export interface VethWish extends VethPair, BridgePort {
  * it by name. The link inside comes up last, so nothing is sent before its addresses are set.
  */
 export async function makeVeth(host: RouteSocket, inside: RouteSocket, wish: VethWish): Promise<void> {
-  const replies = await host.request([newVeth(wish), setLinkLocal(wish.hostName, false), getLink(wish.hostName)]);
+  const replies = await host.request([
+    newVeth(wish),
+    setAlias(wish.hostName, wish.owner),
+    setLinkLocal(wish.hostName, false),
+    getLink(wish.hostName),
+  ]);
   const link = readLinks(replies)[0];
   if (link === undefined) throw new Error(`veth ${wish.hostName} vanished right after it was made`);
   const work: Promise<unknown>[] = [inside.request(insideBatch(link.peer, wish))];

@@ -144,6 +144,7 @@ export async function outsideHost(): Promise<Sandbox> {
   const prefix = (text: string) => parsePrefix(text) ?? fail(text);
   await makeVeth(host, new RouteSocket(namespace.netlink), {
     hostName: 'uplink0',
+    owner: 'uplink',
     peerName: 'eth0',
     peerNamespace: namespace.namespace,
     peerMac: parseMac('02:00:00:00:00:02') ?? fail('mac'),
