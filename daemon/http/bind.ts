@@ -46,7 +46,7 @@ export type Answer<R extends RouteSpec> =
       readonly headers?: Readonly<Record<string, string>>;
     }
   /** JSON values one a line. What throws before the first line is an ordinary error answer, later it is the last line. */
-  | { readonly status: 200; readonly lines: (lines: JsonLines) => Promise<void> }
+  | { readonly status: 200; readonly lines: (lines: JsonLines) => Promise<void>; readonly contentType?: string }
   /** The headers go out at once, the value when it is known. */
   | { readonly status: 200; readonly later: Promise<RouteAnswer<R, 200 & Statuses<R>>> };
 
@@ -133,7 +133,10 @@ async function send<R extends RouteSpec>(
   if ('headers' in answer && answer.headers !== undefined) reply.headers(answer.headers);
   if ('text' in answer) return reply.type('text/plain; charset=utf-8').send(answer.text);
   if ('stream' in answer) return sendStream(answer.stream, answer.contentType, reply, stopping);
-  if ('lines' in answer) return sendLines(answer.lines, reply, stopping);
+  if ('lines' in answer) {
+    if (answer.contentType !== undefined) reply.type(answer.contentType);
+    return sendLines(answer.lines, reply, stopping);
+  }
   if ('later' in answer) {
     const { later } = answer;
     return sendLines(

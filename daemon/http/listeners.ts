@@ -99,8 +99,8 @@ export class Listeners {
   }
 }
 
-/** Removes a socket that nobody serves. Throws conflict when another process does. */
-async function removeStale(path: string): Promise<void> {
+/** Removes a unix socket that nobody serves. Throws conflict when another process does. */
+export async function removeStale(path: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const probe = connect({ path });
   probe

@@ -79,6 +79,8 @@ const isSet = ([, value]: readonly [string, unknown]): boolean => value !== unde
 export function presentHostConfig(config: HostConfig, version: string): HostConfigView {
   const set = Object.fromEntries(Object.entries(config).filter(isSet)) as HostConfig;
   const view: HostConfigView = { ...hostDefaults, ...set };
+  // The client's -1 means: as the parent has it.
+  if (view.MemorySwappiness === -1) view.MemorySwappiness = null;
   if (atLeast(version, '1.42')) delete view.KernelMemory;
   if (atLeast(version, '1.52')) delete view.KernelMemoryTCP;
   return view;

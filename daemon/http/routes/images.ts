@@ -49,7 +49,7 @@ export function imageRoutes({ services, on }: RouteContext): void {
     const { deleted, reclaimed } = await images.prune(query.filters);
     return {
       status: 200,
-      body: { ImagesDeleted: deleted.length === 0 ? null : [...deleted], SpaceReclaimed: reclaimed },
+      body: { ImagesDeleted: [...deleted], SpaceReclaimed: reclaimed },
     };
   });
 

@@ -58,7 +58,7 @@ export function networkRoutes({ services, on }: RouteContext): void {
 
   on(routes.NetworkPrune, async ({ query }) => {
     const deleted = await networks.prune(query.filters);
-    return { status: 200, body: { NetworksDeleted: deleted.length === 0 ? null : [...deleted] } };
+    return { status: 200, body: { NetworksDeleted: [...deleted] } };
   });
 
   on(routes.NetworkConnect, async ({ params, body }) => {

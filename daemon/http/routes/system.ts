@@ -1,5 +1,6 @@
 // Owns the handlers of the engine itself: ping, version, info, events, disk usage, the API definition.
 import {
+  atLeast,
   buildOpenApi,
   type ContainerSummary,
   type ImageSummary,
@@ -54,6 +55,7 @@ export function systemRoutes({ services, on }: RouteContext): void {
     const stream = events.stream({ since, until, filters: query.filters, signal: gone });
     return {
       status: 200,
+      contentType: atLeast(version, '1.52') ? 'application/jsonl' : 'application/json',
       lines: async (lines) => {
         lines.open();
         for await (const event of stream) await lines.write(presentEvent(event, version));
