@@ -71,6 +71,7 @@ const ownDirectories: ReadonlySet<string> = new Set([
   '.lxd-mounts',
   '.udev',
   'console',
+  'ptmx',
 ]);
 
 function readText(path: string, otherwise: string): string {
