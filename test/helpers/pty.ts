@@ -63,11 +63,6 @@ export class Pty {
     this.#control.write(`resize ${rows} ${columns}\n`);
   }
 
-  /** Takes the terminal away, as a closed window does. */
-  hangUp(): void {
-    this.#control.write('hangup\n');
-  }
-
   /**
    * Waits until what was shown since the last call matches, and steps behind the match.
    * @returns the text up to the end of the match

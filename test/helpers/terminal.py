@@ -1,5 +1,5 @@
 """Owns one command on a real pseudo-terminal: relays bytes between it and the standard streams, and takes commands about the
-terminal on descriptor 3 ("resize ROWS COLUMNS" and "hangup", one a line). Ends with the command's exit code, 128 + the number for a signal.
+terminal on descriptor 3 ("resize ROWS COLUMNS", one a line). Ends with the command's exit code, 128 + the number for a signal.
 
 Usage: terminal.py ROWS COLUMNS COMMAND [ARGUMENT ...]
 """
@@ -45,9 +45,6 @@ def relay(master):
                     words = line.split()
                     if words[0] == b"resize":
                         set_size(master, int(words[1]), int(words[2]))
-                    elif words[0] == b"hangup":
-                        os.close(master)
-                        return
 
 
 def main():

@@ -17,7 +17,7 @@ t.test('docker run', async (t) => {
       stdout: 'out\n',
       stderr: 'err\n',
     });
-    t.match(await run('busybox', 'sh', '-c', 'kill -9 $$'), { code: 137 });
+    t.match(await run('busybox', 'sh', '-c', 'sleep 100 & kill -9 $!; wait $!'), { code: 137 });
     t.match(
       await run('busybox', 'sh', '-c', 'kill -TERM $$; sleep 1'),
       { code: 0 },
