@@ -158,7 +158,12 @@ export class Connection {
 
   send(type: number, fields: readonly Field[], descriptors: readonly number[] = []): void {
     const all: Field[] = descriptors.length > 0 ? [...fields, [3, descriptors.length]] : [...fields];
-    addon.sendFrame(this.fd, encodeFrame(type, all), descriptors);
+    try {
+      addon.sendFrame(this.fd, encodeFrame(type, all), descriptors);
+    } catch (error) {
+      // A monitor that has just left: its last words are still to be read.
+      if (!(error instanceof addon.SystemError) || error.code !== 'EPIPE') throw error;
+    }
   }
 
   /** The first message of one of the types that `accept` takes; rejects when the connection ends before. */
@@ -250,6 +255,8 @@ export interface StartOptions {
   readonly init?: boolean;
   readonly hostPid?: boolean;
   readonly id?: string;
+  /** A directory descriptor in place of the sandbox's log directory. */
+  readonly log?: number;
 }
 
 /** Directories of one container under test: root file system, run and log directory. */
@@ -387,7 +394,7 @@ export class MonitorUnderTest {
   launch(options: StartOptions, plan: readonly PlanLine[] = containerPlan(this.sandbox, options)): void {
     const descriptors = [
       addon.openPath(this.sandbox.run, O_PATH | O_DIRECTORY),
-      addon.openPath(this.sandbox.log, O_PATH | O_DIRECTORY),
+      options.log === undefined ? addon.openPath(this.sandbox.log, O_PATH | O_DIRECTORY) : addon.duplicate(options.log),
       this.sandbox.root(),
     ];
     const fields: Field[] = [
@@ -471,4 +478,19 @@ export async function start(options: StartOptions): Promise<{ monitor: MonitorUn
   monitor.launch(options);
   monitor.go();
   return { monitor, answer: await monitor.connection.wait([102, 103]) };
+}
+
+/** The same with a client that is attached before `go`, so that it misses nothing. */
+export async function startAttached(
+  options: StartOptions,
+  streams: number,
+  attach: Parameters<MonitorUnderTest['attach']>[1] = {},
+): Promise<{ monitor: MonitorUnderTest; client: AttachedClient; id: number }> {
+  const monitor = new MonitorUnderTest(new Sandbox(options.id));
+  monitor.launch(options);
+  const { client, id } = monitor.attach(streams, attach);
+  monitor.go();
+  const answer = await monitor.connection.wait([102, 103]);
+  if (answer.type !== 102) throw new Error(`failed: ${answer.text(28)} ${answer.number(30)} ${answer.text(31)}`);
+  return { monitor, client, id };
 }

@@ -9,9 +9,11 @@ import {
   containerPlan,
   MonitorUnderTest,
   op,
+  type PlanLine,
   Sandbox,
   type StartOptions,
   start,
+  startAttached,
 } from './monitor-harness.ts';
 
 const ENOENT = 2;
@@ -147,10 +149,10 @@ t.test('a file without a known format is not given to a shell', async (t) => {
 });
 
 t.test('a plan line that fails is named', async (t) => {
-  const lines = [[op.hostname, 'x'.repeat(65)]] as const;
+  const lines: [PlanLine] = [[op.hostname, 'x'.repeat(65)]];
   const options = { args: ['true'], lines };
   const sandbox = new Sandbox();
-  const index = containerPlan(sandbox, options).findIndex((line) => line === lines[0]);
+  const index = containerPlan(sandbox, options).indexOf(lines[0]);
   sandbox.remove();
   t.match(await failure(options), { step: 'hostname', index, errno: 22, monitor: 0 });
   t.match(await failure({ args: ['true'], host: [[op.open, 1, '/no/such/file', 0]] }), {
@@ -276,8 +278,7 @@ t.test('the monitor ignores what ends other programs', async (t) => {
 
 t.test('init passes signals on, reaps orphans and gives its child’s code', async (t) => {
   const script = 'trap "echo term; exit 7" TERM; (sleep 0.05 &); echo ready; while :; do sleep 0.05; done';
-  const { monitor } = await start({ args: ['sh', '-c', script], init: true });
-  const { client } = monitor.attach(2);
+  const { monitor, client } = await startAttached({ args: ['sh', '-c', script], init: true }, 2);
   await client.until('ready');
   monitor.connection.send(4, [[18, 15]]);
   t.equal((await monitor.connection.wait(104)).number(32), 7);
@@ -295,7 +296,7 @@ t.test('nothing of a hostile root is followed outside', async (t) => {
   const sandbox = new Sandbox();
   const outside = join(sandbox.directory, 'outside');
   writeFileSync(outside, 'untouched');
-  symlinkSync('../../../../../../../../..' + sandbox.directory + '/fresh', join(sandbox.rootfs, 'escape'));
+  symlinkSync(`../../../../../../../../..${sandbox.directory}/fresh`, join(sandbox.rootfs, 'escape'));
   symlinkSync('/proc', join(sandbox.rootfs, 'elsewhere'));
   const monitor = new MonitorUnderTest(sandbox);
   monitor.launch({

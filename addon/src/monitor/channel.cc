@@ -21,7 +21,12 @@ int channel_receive(int channel, ChannelWord &word, int *fd) {
   int fds[kDescriptorLimit];
   size_t count;
   memset(&word, 0, sizeof word);
-  ssize_t received = receive_descriptors(channel, &word, sizeof word, fds, &count);
+  // ECONNRESET: the child has ended without reading our `go`. It comes once, before the words that the child had said.
+  ssize_t received;
+  int resets = 0;
+  do {
+    received = receive_descriptors(channel, &word, sizeof word, fds, &count);
+  } while (received < 0 && errno == ECONNRESET && ++resets < 4);
   *fd = -1;
   for (size_t i = 0; i < count; i++) {
     if (i == 0) {

@@ -47,6 +47,7 @@ void hang_up(Client &client) {
 }
 
 void flush(Client &client) {
+  bool was_full = client_full(client);
   while (!client.out.empty()) {
     ssize_t count = write(client.fd.get(), client.out.data(), client.out.size());
     if (count < 0) {
@@ -57,6 +58,7 @@ void flush(Client &client) {
     }
     client.out.consume(static_cast<size_t>(count));
   }
+  if (was_full && !client_full(client)) session_balance(*client.session);
   if (client.out.empty() && client.ending) {
     client_drop(client, client.reason);
     return;

@@ -46,6 +46,15 @@ void DaemonLink::close() {
   fd_count_ = 0;
 }
 
+void DaemonLink::finish() {
+  if (!connected()) return;
+  // What the daemon still says is for nobody. Unread at the close, it would show there as a reset in place of an end.
+  shutdown(socket_.get(), SHUT_RDWR);
+  for (int i = 0; i < 256 && recv(socket_.get(), scratch, sizeof scratch, MSG_DONTWAIT) > 0; i++) {
+  }
+  close();
+}
+
 void DaemonLink::fail() {
   if (!connected()) return;
   close();

@@ -30,6 +30,8 @@ class DaemonLink {
   /// Queues a frame; without a connection it is dropped: the disk says the same.
   void send(FrameWriter &frame);
   void close();
+  /// The last close: the daemon sees an end, also when it has just said something.
+  void finish();
 
  private:
   static void ready(void *owner, uint32_t events);

@@ -538,7 +538,10 @@ void monitor_channel_ready(Session &session) {
 
 void monitor_process_ended(Session &session) {
   // What it said before its end comes first.
+  int process = session.process.get();
   if (session.state == SessionState::launching) monitor_channel_ready(session);
+  // It was the first of two children, and the second has taken its place.
+  if (session.process.get() != process) return;
   if (session.state != SessionState::running) {
     // Still launching: the channel's end says the rest.
     if (session.state == SessionState::launching) session.monitor->loop.pause(session.process_watch);
@@ -567,6 +570,7 @@ void monitor_run(Monitor &monitor, UniqueFd control) {
     monitor.loop.round(-1);
   }
   remove_socket(monitor);
+  monitor.link.finish();
 }
 
 }  // namespace tsd
