@@ -42,8 +42,8 @@ export class RouteSocket {
     await this.#tail;
   }
 
-  /** For those who own the descriptor. */
+  /** For those who own the descriptor: closes it when all that was sent has been answered, as a worker may still wait on it. */
   close(): void {
-    close(this.descriptor);
+    void this.#tail.then(() => close(this.descriptor));
   }
 }

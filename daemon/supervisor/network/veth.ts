@@ -38,7 +38,8 @@ export async function makeVeth(host: RouteSocket, inside: RouteSocket, wish: Vet
   if (link === undefined) throw new Error(`veth ${wish.hostName} vanished right after it was made`);
   const work: Promise<unknown>[] = [inside.request(insideBatch(link.peer, wish))];
   if (wish.isolated || wish.hairpin) work.push(host.request([setBridgePort(link.index, wish)]));
-  await Promise.all(work);
+  // Both are waited for even when one fails: the caller may close the inner socket then.
+  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function insideBatch(index: number, wish: VethWish): Request[] {
