@@ -139,6 +139,8 @@ t.test('events of a life, in order, with their attributes', async (t) => {
     'type=container',
     '--filter',
     'event=die',
+    '--filter',
+    'container=told',
     '--format',
     '{{json .}}',
   );
