@@ -34,6 +34,7 @@ export async function exitUnderLock(engine: Engine, id: string, exit: ExitRecord
   const finishedNs = exit.finishedAt > 0n ? exit.finishedAt : nowNs();
   const cgroup = cgroupPath(engine.instance, record.hostConfig.CgroupParent || engine.cgroupParent, id);
   const oomKilled = outOfMemory(engine, cgroup);
+  if (exit.monitorLost) await endOrphans(engine, cgroup);
   const decision = restartDecision(engine, record, exit.code, finishedNs);
   const trigger = decision.restart ? 'exit-restart' : 'exit';
   const verdict = next(record.state, trigger);
@@ -64,7 +65,7 @@ export async function exitUnderLock(engine: Engine, id: string, exit: ExitRecord
   if (ended === undefined) return;
   await leave(engine, ended, record.state === 'stopping');
   engine.waiters.exited(id, { statusCode: exit.code, error: exit.monitorLost ? LOST : undefined });
-  engine.background.run('remove control group', id, () => clearCgroup(engine, cgroup, exit.monitorLost));
+  engine.background.run('remove control group', id, () => engine.cgroups.remove(cgroup));
   if (verdict.to === 'restarting' && decision.restart) restartLater(engine, id, decision.delayMs);
   else await autoRemove(engine, ended);
 }
@@ -79,10 +80,22 @@ async function leave(engine: Engine, record: ContainerRecord, stopped: boolean):
   if (stopped) engine.table.tell(containerEvent(record, 'stop'));
 }
 
-/** With the monitor gone there may be processes left that its death signal has not reached yet. */
-async function clearCgroup(engine: Engine, path: string, kill: boolean): Promise<void> {
-  if (kill && engine.cgroups.exists(path)) engine.cgroups.killAll(path);
-  await engine.cgroups.remove(path);
+/** Milliseconds that processes get to follow their monitor. */
+const ORPHANS_TIMEOUT = 5000;
+
+/** With the monitor gone its death signal is on the way to PID 1; the container has ended when no process of it is left. */
+async function endOrphans(engine: Engine, cgroup: string): Promise<void> {
+  if (!engine.cgroups.exists(cgroup)) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ORPHANS_TIMEOUT);
+  try {
+    engine.cgroups.killAll(cgroup);
+    await Promise.race([engine.cgroups.remove(cgroup), promise]);
+  } catch (error) {
+    engine.log.warn({ err: error, cgroup }, `end the processes of a lost monitor: ${messageOf(error)}`);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function outOfMemory(engine: Engine, cgroup: string): boolean {

@@ -70,6 +70,8 @@ export function decide(
 /** Docker's exit code of a container that died with its host. */
 const EXIT_REBOOTED = 255;
 const EXIT_KILLED = 137;
+/** Docker's exit code of a container that could not be started. */
+const EXIT_UNKNOWN = 128;
 
 const lost = (code: number, monitorLost: boolean): ExitRecord => ({
   code,
@@ -186,13 +188,11 @@ async function failStart(engine: Engine, row: ContainerRecord, observation: Obse
     row.id,
     sourcesOf(startedBefore ? 'launch-failed-again' : 'launch-failed-new'),
     startedBefore ? 'exited' : 'created',
-    {
-      error: observation.kind === 'failed' ? observation.message : 'the engine ended while the container was started',
-      exitCode: 128,
-      pid: 0,
-    },
+    observation.kind === 'failed'
+      ? { error: observation.message, exitCode: EXIT_UNKNOWN, pid: 0 }
+      : { error: 'the engine ended while the container was started', pid: 0 },
   );
-  if (row.autoRemove) await removeUnderLock(engine, row.id, { volumes: true, exitCode: 128 });
+  if (row.autoRemove) await removeUnderLock(engine, row.id, { volumes: true, exitCode: EXIT_UNKNOWN });
 }
 
 const groupOf = (engine: Engine, row: ContainerRecord): string =>
