@@ -311,16 +311,6 @@ export class NetworkTable {
     return BigInt(row?.free ?? first);
   }
 
-  /** Addresses in use of a network's pool, the gateway and auxiliary ones included. */
-  countAddresses(networkId: string, position: number): number {
-    const [row] = this.#all(
-      'SELECT count(*) AS n FROM addresses WHERE network_id = ? AND position = ?',
-      networkId,
-      position,
-    );
-    return Number(row?.n ?? 0);
-  }
-
   // Ports
 
   ports(): PortRow[] {

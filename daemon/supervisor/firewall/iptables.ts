@@ -6,7 +6,6 @@ import {
   type IpFamily,
   portInput,
   readSaved,
-  removalInput,
   restoreInput,
   type Saved,
 } from './rules.ts';
@@ -89,14 +88,6 @@ export class Iptables {
   }): Promise<void> {
     return this.#oneByOne(async () => {
       for (const family of [4, 6] as const) await this.#restore(portInput(this.#instance, family, change), family);
-    });
-  }
-
-  /** Takes everything of this instance away; harmless when there is nothing. */
-  remove(family: IpFamily): Promise<void> {
-    return this.#oneByOne(async () => {
-      const saved = await this.#look(family);
-      await this.#restore(removalInput(this.#instance, saved), family);
     });
   }
 

@@ -54,14 +54,6 @@ export interface Hook {
 
 export const chainOf = (instance: string, purpose: string): string => `TSD-${instance}-${purpose}`;
 
-const PURPOSES: readonly (readonly [Table, string])[] = [
-  ['filter', 'FORWARD'],
-  ['nat', 'PORTS'],
-  ['nat', 'LOCAL'],
-  ['nat', 'MASQ'],
-  ['raw', 'RAW'],
-];
-
 /** The jumps from the built-in chains. */
 export function hooks(instance: string): readonly Hook[] {
   const chain = (purpose: string): string => chainOf(instance, purpose);
@@ -184,24 +176,6 @@ export function portInput(
       .filter((port) => familyOf(port) === family)
       .flatMap((port) => portRules(instance, port, family).map((rule) => `${verb} ${rule}`));
   return inputOf(section('nat', [...rules(change.remove, '-D'), ...rules(change.add, '-A')]));
-}
-
-/** Removes every chain of the instance that `saved` shows, and the jumps to them. */
-export function removalInput(instance: string, saved: Saved): string {
-  const tables: readonly Table[] = ['filter', 'nat', 'raw'];
-  return inputOf(
-    tables.flatMap((table) => {
-      const chains = PURPOSES.filter(([at]) => at === table)
-        .map(([, purpose]) => chainOf(instance, purpose))
-        .filter((chain) => saved.chains.has(`${table} ${chain}`));
-      const jumps = saved.hooks.filter((hook) => hook.table === table).map((hook) => `-D ${hook.chain} ${hook.rule}`);
-      return section(table, [
-        ...jumps,
-        ...chains.map((chain) => `-F ${chain}`),
-        ...chains.map((chain) => `-X ${chain}`),
-      ]);
-    }),
-  );
 }
 
 /** What `iptables-save` told. */
