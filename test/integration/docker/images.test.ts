@@ -1,4 +1,5 @@
 // Images without a registry: import, load in every form, list, inspect, tag and remove; and archives that are no archives.
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -138,9 +139,11 @@ t.test(
   { skip: isDockerd ? 'the files of tsd are looked at' : false },
   async (t) => {
     const good = makeDockerArchive(marked('broken', ['broken:1']));
-    const oci = makeOciLayout(marked('broken', ['broken:1']), 'gzip');
-    const wrongDigest = Buffer.from(oci);
-    wrongDigest[oci.indexOf(Buffer.from([0x1f, 0x8b, 0x08])) + 600] = (wrongDigest[600] ?? 0) ^ 0xff;
+    // A layer that the engine does not hold yet, or it would not be read at all.
+    const fresh = makeTar([{ path: 'noise', data: randomBytes(100_000) }]);
+    const wrongDigest = makeOciLayout({ layers: [fresh], tags: ['broken:1'] }, 'gzip');
+    const inLayer = wrongDigest.indexOf(Buffer.from([0x1f, 0x8b, 0x08])) + 600;
+    wrongDigest[inLayer] = (wrongDigest[inLayer] ?? 0) ^ 0xff;
     const traversal: ImageParts = {
       layers: [makeTar([{ path: '../../../../../../tmp/tsd-escaped', data: 'x' }])],
       tags: ['broken:2'],
