@@ -2,7 +2,7 @@
 // of the host, so that it ends with its last descriptor and cannot leak.
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { mountOverlay } from '../../addon/index.ts';
+import { Overlay } from '../supervisor/storage/overlay.ts';
 import { baseDirectory, layerDirectory, type Roots } from './paths.ts';
 
 const baseDirectories = ['dev/pts', 'dev/shm', 'etc', 'proc', 'sys'];
@@ -44,14 +44,14 @@ export function createLayer(roots: Roots, id: string): void {
   mkdirSync(join(directory, 'work'), { recursive: true, mode: 0o700 });
 }
 
+// Its options hold for every root of this process (index=off: without it a restart could meet its own earlier mount as busy).
+const overlay = new Overlay();
+
 /** The root as a detached mount; the caller closes the descriptor. `imageLayers`: top-most first. */
 export function mountRoot(roots: Roots, id: string, imageLayers: readonly string[]): number {
   const directory = layerDirectory(roots, id);
-  return mountOverlay({
+  return overlay.mount({
     lower: [...imageLayers, baseDirectory(roots)],
-    upper: join(directory, 'diff'),
-    work: join(directory, 'work'),
-    // Without it a restart could meet its own earlier mount, which the kernel still takes down, as busy.
-    options: ['index=off'],
+    writable: { upper: join(directory, 'diff'), work: join(directory, 'work') },
   });
 }

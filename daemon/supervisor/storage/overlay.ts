@@ -27,11 +27,11 @@ export interface OverlayRoot {
 }
 
 export class Overlay {
-  readonly #options: readonly string[];
+  readonly #has: (parameter: string) => boolean;
+  #options: readonly string[] | undefined;
 
-  /** Looks at the module once; it is loaded by the first mount when it is not there yet, and then its defaults hold for that mount. */
   constructor(has = (parameter: string): boolean => existsSync(`${PARAMETERS}/${parameter}`)) {
-    this.#options = overlayOptions(has);
+    this.#has = has;
   }
 
   /** A detached mount; the caller closes it. Throws unavailable when the kernel has no overlay. */
@@ -41,7 +41,7 @@ export class Overlay {
         lower: root.lower,
         upper: root.writable?.upper,
         work: root.writable?.work,
-        options: this.#options,
+        options: this.#known(),
         readonly: root.writable === undefined,
       });
     } catch (error) {
@@ -50,5 +50,13 @@ export class Overlay {
       }
       throw error;
     }
+  }
+
+  /** Asked until there is an answer: the module may only be loaded by the first mount. */
+  #known(): readonly string[] {
+    if (this.#options !== undefined) return this.#options;
+    const options = overlayOptions(this.#has);
+    if (options.length > 0) this.#options = options;
+    return options;
   }
 }
