@@ -231,7 +231,26 @@ if (await inPrivateNetwork(import.meta.filename)) {
     t.ok(await pings(a.sandbox, 'fd12:3456::1'));
     t.ok(await pings(a.sandbox, b.endpoint.ipAddress));
     t.match((await inside(a.sandbox, 'busybox', 'ip', '-6', 'route')).output, /default via fd12:3456::1 dev eth0/);
-    for (const { id, sandbox } of [a, b]) {
+    // Addresses of the world are used at once, without duplicate address detection.
+    await onHost('sh', '-c', 'echo 0 >/proc/sys/net/ipv6/conf/uplink0/accept_dad');
+    await inside(outside, 'sh', '-c', 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad');
+    await onHost('busybox', 'ip', 'addr', 'add', '2001:db8::1/64', 'dev', 'uplink0');
+    await inside(outside, 'busybox', 'ip', 'addr', 'add', '2001:db8::2/64', 'dev', 'eth0');
+    await inside(outside, 'busybox', 'ip', 'route', 'add', 'fd12:3456::/64', 'via', '2001:db8::1');
+    const web = await startContainer(service, 'web6', 'six', { ports: [port(8086, 80)] });
+    t.match(web.endpoint.ports, [
+      { hostIp: '0.0.0.0', hostPort: 8086 },
+      { hostIp: '::', hostPort: 8086 },
+    ]);
+    const server = await serve(web.sandbox, 80, 'hello');
+    t.ok(await pings(a.sandbox, '2001:db8::2'), 'out by IPv6');
+    t.notOk(await pings(outside, a.endpoint.ipv6Address), 'not in');
+    t.equal(await askFrom(outside, '2001:db8::1', 8086), 'hello 2001:db8::2', 'a published port by IPv6');
+    t.equal(await askFrom(outside, web.endpoint.ipv6Address, 80), '', 'not directly');
+    t.match(await askFrom('host', '2001:db8::1', 8086), /^hello/, 'from the host');
+    t.match(await askFrom(a.sandbox, '2001:db8::1', 8086), /^hello/, 'from a neighbour by the host');
+    await server.stop();
+    for (const { id, sandbox } of [a, b, web]) {
       await service.detach(id);
       closeSandbox(sandbox);
     }
