@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { TestDaemon } from '../../helpers/daemon.ts';
 import { busyboxImage, makeDockerArchive } from '../../helpers/image.ts';
+import { plain } from '../../helpers/plain.ts';
 
 const checkout = join(import.meta.dirname, '../../..');
 // npm is the host's and runs on the host's Node: without the pinned one in front, as a person would install.
@@ -30,7 +31,7 @@ t.setTimeout(600_000);
 t.test('install the tarball and run from it', async (t) => {
   const work = realpathSync(mkdtempSync('/tmp/tsd-package-'));
   t.teardown(() => rmSync(work, { recursive: true, force: true }));
-  execFileSync('npm', ['pack', '--pack-destination', work, '--loglevel=error'], {
+  execFileSync(...plain('npm', ['pack', '--pack-destination', work, '--loglevel=error']), {
     cwd: checkout,
     env: npmEnvironment,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -53,7 +54,7 @@ t.test('install the tarball and run from it', async (t) => {
   t.notMatch(carried, /\.test\.|package\/(test|scripts|node_modules)\//, 'and no tests, scripts or node_modules');
 
   const prefix = join(work, 'prefix');
-  execFileSync('npm', ['install', '--global', '--prefix', prefix, '--loglevel=error', join(work, tarball)], {
+  execFileSync(...plain('npm', ['install', '--global', '--prefix', prefix, '--loglevel=error', join(work, tarball)]), {
     cwd: work,
     env: npmEnvironment,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -65,7 +66,7 @@ t.test('install the tarball and run from it', async (t) => {
   const { version } = JSON.parse(
     execFileSync('tar', ['-xzOf', join(work, tarball), 'package/package.json'], { encoding: 'utf8' }),
   );
-  t.match(execFileSync(tsd, ['--version'], { encoding: 'utf8', env: npmEnvironment }), new RegExp(version));
+  t.match(execFileSync(...plain(tsd, ['--version']), { encoding: 'utf8', env: npmEnvironment }), new RegExp(version));
 
   const daemon = new TestDaemon({ program: tsd });
   t.teardown(() => daemon.cleanup());
@@ -74,9 +75,9 @@ t.test('install the tarball and run from it', async (t) => {
     encoding: 'utf8',
     env: { ...npmEnvironment, DOCKER_HOST: daemon.host, TSD_HOST: daemon.host },
   } as const;
-  t.match(execFileSync(tsdctl, ['version'], client), new RegExp(version));
-  execFileSync(tsdctl, ['load'], { ...client, input: makeDockerArchive(busyboxImage()) });
-  t.equal(execFileSync(tsdctl, ['run', '--rm', 'busybox', 'echo', 'installed'], client), 'installed\n');
+  t.match(execFileSync(...plain(tsdctl, ['version']), client), new RegExp(version));
+  execFileSync(...plain(tsdctl, ['load']), { ...client, input: makeDockerArchive(busyboxImage()) });
+  t.equal(execFileSync(...plain(tsdctl, ['run', '--rm', 'busybox', 'echo', 'installed']), client), 'installed\n');
 });
 
 t.test('the launchers say what is wrong with the Node that they find', async (t) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { instanceOf } from '../../../daemon/base/ids.ts';
 import { leftoversOf, removeInstance } from '../../helpers/leftovers.ts';
+import { plain } from '../../helpers/plain.ts';
 
 const checkout = join(import.meta.dirname, '../../..');
 
@@ -22,7 +23,7 @@ t.test('up, up again, down', async (t) => {
     `--pidfile=${root}/pid`,
   ];
   const npm = (script: string, ...args: string[]) =>
-    spawnSync('npm', ['run', '--silent', script, '--', ...flags, ...args], {
+    spawnSync(...plain('npm', ['run', '--silent', script, '--', ...flags, ...args]), {
       cwd: checkout,
       encoding: 'utf8',
       env: { ...process.env, TSD_LOG_FILE: `${root}/log` },
