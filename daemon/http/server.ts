@@ -71,7 +71,7 @@ export function createApplication(options: ApplicationOptions): Application {
   app.setErrorHandler((error, request, reply) => {
     const { status, message } = describeError(error);
     const fields = { method: request.method, url: clientUrl(request.raw), status, err: error };
-    if (status >= 500 && status !== 501) request.log.error(fields, message);
+    if (status === 500) request.log.error(fields, message);
     else request.log.debug(fields, message);
     return reply
       .code(status)

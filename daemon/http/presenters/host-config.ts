@@ -81,8 +81,12 @@ export function presentHostConfig(config: HostConfig, version: string): HostConf
   const view: HostConfigView = { ...hostDefaults, ...set };
   // The client's -1 means: as the parent has it.
   if (view.MemorySwappiness === -1) view.MemorySwappiness = null;
+  // No limit, in every way to say it.
+  if ((view.PidsLimit ?? 0) <= 0) view.PidsLimit = null;
   if (atLeast(version, '1.42')) delete view.KernelMemory;
+  else view.KernelMemory ??= 0;
   if (atLeast(version, '1.52')) delete view.KernelMemoryTCP;
+  else view.KernelMemoryTCP ??= 0;
   return view;
 }
 
