@@ -18,7 +18,8 @@ struct Client {
   Client *next = nullptr;
   Monitor *monitor = nullptr;
   Session *session = nullptr;
-  uint64_t id = 0;
+  char id[64];  // the daemon's name for it, in bytes that mean nothing here
+  size_t id_size = 0;
   UniqueFd fd;
   Watch watch;
   unsigned streams = 0;

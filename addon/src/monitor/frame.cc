@@ -70,13 +70,15 @@ FrameWriter &FrameWriter::number(uint16_t tag, uint64_t value) {
   return *this;
 }
 
-FrameWriter &FrameWriter::text(uint16_t tag, const char *text) {
-  uint32_t length = static_cast<uint32_t>(strnlen(text, 65536));
+FrameWriter &FrameWriter::text(uint16_t tag, const char *text) { return bytes(tag, text, strnlen(text, 65536)); }
+
+FrameWriter &FrameWriter::bytes(uint16_t tag, const char *bytes, size_t size) {
+  auto length = static_cast<uint32_t>(size);
   char field[6];
   memcpy(field, &tag, 2);
   memcpy(field + 2, &length, 4);
   put(field, sizeof field);
-  put(text, length);
+  put(bytes, length);
   return *this;
 }
 

@@ -31,6 +31,7 @@ class FrameWriter {
   explicit FrameWriter(uint16_t type);
   FrameWriter &number(uint16_t tag, uint64_t value);
   FrameWriter &text(uint16_t tag, const char *text);
+  FrameWriter &bytes(uint16_t tag, const char *bytes, size_t size);
   /// The whole frame, header included; nullptr when memory ran out.
   const char *finish(size_t *size);
 

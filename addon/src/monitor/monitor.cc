@@ -199,17 +199,23 @@ void handle_launch(Monitor &monitor, ReceivedFrame &frame) {
   session_watch(*session);
 }
 
-void handle_go(Monitor &monitor) {
-  if (monitor.state != MonitorState::launched || monitor.go) return;
-  monitor.go = true;
+void pass_go(Session &session) {
+  session.go = true;
+  ChannelWord word = {};
+  word.word = Word::go;
+  if (session.channel.valid()) channel_send(session.channel.get(), word);
+}
+
+void handle_go(Monitor &monitor, const Fields &fields) {
+  Session *session = session_of(monitor, fields);
+  if (!session || session->state != SessionState::launching || session->go) return;
+  pass_go(*session);
+  if (session->exec) return;
   // From now on the container lives without this daemon: another one may come.
   monitor.listener_watch.fd = monitor.listener.get();
   monitor.listener_watch.owner = &monitor;
   monitor.listener_watch.ready = listener_ready;
   monitor.loop.want(monitor.listener_watch, EPOLLIN);
-  ChannelWord word = {};
-  word.word = Word::go;
-  channel_send(monitor.container->channel.get(), word);
 }
 
 // ---- exec
@@ -253,28 +259,26 @@ void handle_exec(Monitor &monitor, ReceivedFrame &frame) {
     return;
   }
   session_watch(*session);
-  // An exec has no client that must be there before it starts other than those that the daemon sends right behind: the plan's
-  // await-go, if it has one, is answered at once.
-  ChannelWord word = {};
-  word.word = Word::go;
-  channel_send(session->channel.get(), word);
 }
 
 // ---- clients
 
 void handle_attach(Monitor &monitor, ReceivedFrame &frame) {
-  uint64_t id = frame.fields.number(field::client);
+  size_t id_size = 0;
+  const char *id = frame.fields.bytes(field::client, &id_size);
   Session *session = session_of(monitor, frame.fields);
-  Client *client = session && frame.fd_count == 1 ? make<Client>() : nullptr;
+  bool good = session && frame.fd_count == 1 && id && id_size <= sizeof Client::id;
+  Client *client = good ? make<Client>() : nullptr;
   if (!client) {
     FrameWriter answer(message::detached);
-    answer.number(field::client, id).text(field::reason, "error");
+    answer.bytes(field::client, id, id ? id_size : 0).text(field::reason, "error");
     monitor.link.send(answer);
     return;
   }
   client->monitor = &monitor;
   client->session = session;
-  client->id = id;
+  memcpy(client->id, id, id_size);
+  client->id_size = id_size;
   client->fd = static_cast<UniqueFd &&>(frame.fds[0]);
   client->streams = static_cast<unsigned>(frame.fields.number(field::streams));
   client->multiplexed = frame.fields.number(field::multiplexed) != 0;
@@ -293,10 +297,12 @@ void handle_attach(Monitor &monitor, ReceivedFrame &frame) {
 }
 
 void handle_detach(Monitor &monitor, const Fields &fields) {
-  uint64_t id = fields.number(field::client);
+  size_t size = 0;
+  const char *id = fields.bytes(field::client, &size);
+  if (!id) return;
   for (Session *session = monitor.container; session; session = session->next) {
     for (Client *client = session->clients; client; client = client->next) {
-      if (client->id == id && !client->gone) client_end(*client, "eof");
+      if (client->id_size == size && memcmp(client->id, id, size) == 0 && !client->gone) client_end(*client, "eof");
     }
   }
 }
@@ -308,7 +314,7 @@ void received(void *owner, ReceivedFrame &frame) {
       handle_launch(monitor, frame);
       return;
     case message::go:
-      handle_go(monitor);
+      handle_go(monitor, frame.fields);
       return;
     case message::attach:
       handle_attach(monitor, frame);
@@ -343,9 +349,11 @@ void received(void *owner, ReceivedFrame &frame) {
 
 void connection_ended(void *owner) {
   auto &monitor = *static_cast<Monitor *>(owner);
-  if (monitor.state == MonitorState::idle || (monitor.state == MonitorState::launched && !monitor.go)) {
-    // Nobody will ever say go.
-    if (monitor.container) session_kill(*monitor.container, SIGKILL);
+  // Nobody will ever say go to what still waits for it.
+  for (Session *session = monitor.container; session; session = session->next) {
+    if (session->state == SessionState::launching && !session->go) session_kill(*session, SIGKILL);
+  }
+  if (monitor.state == MonitorState::idle || (monitor.container && monitor.state == MonitorState::launched && !monitor.container->go)) {
     leave(monitor);
   }
 }
@@ -359,6 +367,15 @@ void fail_session(Session &session, const LaunchFailure &failure) {
   siginfo_t info;
   // It has said so itself or was killed just now: this wait is short, and afterwards everything is undone.
   syscall(SYS_waitid, P_PIDFD, session.process.get(), &info, WEXITED | __WALL, nullptr);
+  // The second child may have failed before the first one could hand it over.
+  ChannelWord word;
+  int fd;
+  while (channel_receive(session.channel.get(), word, &fd) == 1) {
+    UniqueFd second(fd);
+    if (word.word != Word::process) continue;
+    syscall(SYS_pidfd_send_signal, second.get(), SIGKILL, nullptr, 0);
+    syscall(SYS_waitid, P_PIDFD, second.get(), &info, WEXITED | __WALL, nullptr);
+  }
   monitor.loop.pause(session.process_watch);
   monitor.loop.pause(session.channel_watch);
   session.channel.reset();
@@ -381,6 +398,8 @@ void session_started(Session &session) {
   monitor.loop.pause(session.channel_watch);
   session.channel.reset();
   session.state = SessionState::running;
+  // It was paused when the process, or an exec's first one, ended while the channel was still open.
+  monitor.loop.want(session.process_watch, EPOLLIN);
   if (session.exec) {
     FrameWriter frame(message::exec_started);
     frame.text(field::exec, session.exec).number(field::pid, static_cast<uint64_t>(session.pid));
@@ -492,7 +511,7 @@ void remove_socket(Monitor &monitor) {
 
 void monitor_client_gone(Monitor &monitor, Client &client, const char *reason) {
   FrameWriter frame(message::detached);
-  frame.number(field::client, client.id).text(field::reason, reason);
+  frame.bytes(field::client, client.id, client.id_size).text(field::reason, reason);
   monitor.link.send(frame);
 }
 

@@ -16,7 +16,6 @@ struct Monitor {
   Loop loop;
   DaemonLink link;
   MonitorState state = MonitorState::idle;
-  bool go = false;       // the daemon's word has been passed on
   bool leaving = false;  // nothing to do any more but to be heard
 
   char id[128] = "";

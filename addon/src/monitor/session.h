@@ -39,6 +39,7 @@ struct Session {
 
   UniqueFd channel;  // closed once the exec has succeeded
   Watch channel_watch;
+  bool go = false;         // the daemon's word has been passed on
   bool executing = false;  // the child has said that only the exec is left
   bool failed = false;
 
