@@ -45,6 +45,8 @@ export function buildExecPlan(input: ExecPlanInput): Plan {
     ...(process.oomScoreAdj === undefined ? [] : [ops.oomScore(process.oomScoreAdj)]),
     ops.umask(process.user.umask ?? 0o022),
     ops.workingDirectory(process.cwd, 0, 0),
+    // The session's clients are attached before it can write its first word.
+    ops.awaitGo(),
     ...credentialLines(process, input.seccomp),
     ops.environment(process.env),
     ops.exec(process.args),

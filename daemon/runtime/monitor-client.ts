@@ -105,6 +105,7 @@ export class MonitorClient implements ContainerProcess {
     session.started.promise.catch(() => undefined);
     this.#send(messageType.exec, { exec: execId, plan: launch.plan, tty: input.tty, openStdin: input.openStdin });
     for (const request of input.attaches) this.#attach(request, execId);
+    this.#send(messageType.go, { exec: execId });
     const pid = await session.started.promise;
     return {
       pid,

@@ -158,6 +158,7 @@ stdio             0 0
 oom-score         0
 umask             022
 working-directory / 0 0
+await-go
 bounding-set      0xa80425fb
 seccomp           4 <4000 bytes>
 user              0 0 0 10
