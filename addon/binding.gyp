@@ -24,6 +24,7 @@
         '<@(sys_common)',
         'src/sys/archive.cc',
         'src/sys/archive_input.cc',
+        'src/sys/archive_pack.cc',
         'src/sys/archive_split.cc',
         'src/sys/archive_tar.cc',
         'src/sys/archive_tree.cc',

@@ -157,6 +157,18 @@ export interface UnpackedLayer {
   readonly skippedAttributes: number;
 }
 
+export interface PackRequest {
+  /** A directory: below the descriptor `root` when that is given (resolved as if it were `/`), else a host path. */
+  readonly path: string;
+  readonly root?: number;
+  /** Stands before every name and makes an entry of the directory itself; absent: names begin below it. */
+  readonly prefix?: string;
+  /** `overlay`: whiteouts and opaque directories become `.wh.` names. */
+  readonly whiteouts: 'overlay' | 'none';
+  /** File, pipe or socket. */
+  readonly target: number;
+}
+
 export interface ArchiveEntry {
   readonly name: string;
   readonly link: string;
@@ -191,6 +203,7 @@ interface Native {
     directory: string;
     target: number;
   }): Promise<{ digest: string; size: number }>;
+  packTree(request: PackRequest): Promise<{ digest: string; size: number }>;
   removeTree(path: string): Promise<void>;
   measureTree(path: string): Promise<TreeUsage>;
   copyTree(root: number, path: string, target: number): Promise<boolean>;
@@ -419,6 +432,14 @@ export function assembleLayer(request: {
   readonly target: number;
 }): Promise<{ readonly digest: string; readonly size: number }> {
   return native.assembleLayer(request);
+}
+
+/**
+ * Writes a directory as a tar: pax where needed, names sorted, whole seconds, capabilities and user.* attributes, so that the same tree gives
+ * the same bytes. Follows no link.
+ */
+export function packTree(request: PackRequest): Promise<{ readonly digest: string; readonly size: number }> {
+  return native.packTree(request);
 }
 
 /** Removes a file, or a directory with all that is below it, never through a symbolic link. Missing is no error. */

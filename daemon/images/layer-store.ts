@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import {
   type ArchiveSource,
   close,
+  packTree,
   removeTree,
   scanArchive,
   syncFilesystem,
@@ -251,11 +252,25 @@ export class LayerStore {
       if (origin.digest !== undefined && layer.digest !== origin.digest) {
         throw invalidArgument(`layer digest mismatch: expected ${origin.digest}, got ${layer.digest}`);
       }
-      if (!layer.reproducible && seekable) await this.#keepTar(origin, join(directory, 'layer.tar'));
+      if (layer.reproducible) return { directory, layer };
+      const tar = join(directory, 'layer.tar');
+      if (!seekable) return { directory, layer: await this.#repack(layer, diff, tar) };
+      await this.#keepTar(origin, tar);
       return { directory, layer };
     } catch (error) {
       await removeTree(directory);
       throw archiveError(error);
+    }
+  }
+
+  /** A stream that held files twice cannot be read again: the layer is then what has become of it, packed anew. */
+  async #repack(layer: UnpackedLayer, diff: string, path: string): Promise<UnpackedLayer> {
+    const target = openSync(path, 'wx', 0o600);
+    try {
+      const packed = await packTree({ path: diff, whiteouts: 'overlay', target });
+      return { ...layer, diffId: packed.digest, tarBytes: packed.size };
+    } finally {
+      close(target);
     }
   }
 

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { assembleLayer, close, socketPair } from '../../addon/index.ts';
-import { internal, invalidArgument, notFound } from '../base/errors.ts';
+import { internal, notFound } from '../base/errors.ts';
 import { sha256 } from '../base/ids.ts';
 import { parseRfc3339 } from '../base/timestamp.ts';
 import type { ImageRow, ImageTable, LayerRow } from '../store/images.ts';
@@ -89,14 +89,8 @@ export class Saver {
           `image with reference ${texts[0]} was found but does not provide the specified platform (${platformName(wanted)})`,
         );
       }
-      for (const layer of this.#layers.table.ofImage(row.id)) this.#checkLayer(layer);
     }
     return Readable.from(this.#held(saved), { objectMode: false, highWaterMark: 256 * 1024 });
-  }
-
-  #checkLayer(layer: LayerRow): void {
-    if (layer.reproducible || layer.keptTar) return;
-    throw invalidArgument(`layer ${layer.diffId} cannot be saved: its archive held files twice and came as a stream`);
   }
 
   /** The layers stay until the last byte, even when the images are removed meanwhile. */

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "../sys/archive.h"
+#include "../sys/archive_pack.h"
 #include "../sys/archive_split.h"
 #include "convert.h"
 
@@ -29,7 +30,7 @@ struct Task {
   std::unique_ptr<Napi::Promise::Deferred> deferred;
 };
 
-Napi::Value reason(Napi::Env env, const Trouble& trouble) {
+Napi::Value reason(Napi::Env env, const Trouble &trouble) {
   Failure failure;
   failure.set("archive", trouble.error, trouble.detail.c_str());
   // The step is copied into the error at once; it must only live until then.
@@ -37,7 +38,7 @@ Napi::Value reason(Napi::Env env, const Trouble& trouble) {
   return error_of(env, failure);
 }
 
-void settle(Napi::Env env, Napi::Function, Task* task) {
+void settle(Napi::Env env, Napi::Function, Task *task) {
   std::unique_ptr<Task> owned(task);
   if (env == nullptr) return;
   Napi::HandleScope scope(env);
@@ -64,7 +65,7 @@ Napi::Value run(Napi::Env env, std::function<bool(Trouble&)> work, std::function
   return promise;
 }
 
-Napi::Value refuse(Napi::Env env, const char* step, int number, const std::string& detail) {
+Napi::Value refuse(Napi::Env env, const char *step, int number, const std::string &detail) {
   Trouble failure;
   failure.set(step, number, detail);
   auto deferred = Napi::Promise::Deferred::New(env);
@@ -72,12 +73,12 @@ Napi::Value refuse(Napi::Env env, const char* step, int number, const std::strin
   return deferred.Promise();
 }
 
-int64_t integer(const Napi::Object& object, const char* key, int64_t fallback) {
+int64_t integer(const Napi::Object &object, const char *key, int64_t fallback) {
   const Napi::Value value = object.Get(key);
   return value.IsNumber() ? value.As<Napi::Number>().Int64Value() : fallback;
 }
 
-std::string string(const Napi::Object& object, const char* key) {
+std::string string(const Napi::Object &object, const char *key) {
   const Napi::Value value = object.Get(key);
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
 }
@@ -85,7 +86,7 @@ std::string string(const Napi::Object& object, const char* key) {
 std::shared_ptr<Descriptor> own(int fd) { return std::make_shared<Descriptor>(fd); }
 
 /// Works on a duplicate, so that the caller may close its own at any time.
-std::shared_ptr<Descriptor> duplicate(const Napi::Value& value) {
+std::shared_ptr<Descriptor> duplicate(const Napi::Value &value) {
   if (!value.IsNumber()) return own(-1);
   return own(fcntl(value.As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 3));
 }
@@ -95,7 +96,7 @@ struct SourceArgument {
   archive::Source source;
 };
 
-SourceArgument source_of(const Napi::Object& options) {
+SourceArgument source_of(const Napi::Object &options) {
   SourceArgument result;
   const Napi::Value value = options.Get("source");
   if (!value.IsObject()) return {own(-1), {}};
@@ -105,11 +106,11 @@ SourceArgument source_of(const Napi::Object& options) {
   return result;
 }
 
-archive::InputLimits limits_of(const Napi::Object& options) {
+archive::InputLimits limits_of(const Napi::Object &options) {
   return {static_cast<uint64_t>(integer(options, "maxBytes", 0)), static_cast<uint64_t>(integer(options, "maxRatio", 0))};
 }
 
-Napi::Value unpack_layer(const Napi::CallbackInfo& info) {
+Napi::Value unpack_layer(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   const Napi::Object object = info[0].As<Napi::Object>();
   SourceArgument argument = source_of(object);
@@ -124,33 +125,33 @@ Napi::Value unpack_layer(const Napi::CallbackInfo& info) {
   options.source = argument.source;
   options.target = directory->get();
   options.split = split->get();
-  options.overlayWhiteouts = string(object, "whiteouts") != "none";
-  options.maxEntries = static_cast<uint64_t>(integer(object, "maxEntries", 0));
+  options.overlay_whiteouts = string(object, "whiteouts") != "none";
+  options.max_entries = static_cast<uint64_t>(integer(object, "maxEntries", 0));
   options.limits = limits_of(object);
   auto result = std::make_shared<archive::Unpacked>();
   return run(
       env,
-      [=, held = argument.fd](Trouble& failure) {
-        const bool good = archive::unpackLayer(options, *result, failure);
+      [=, held = argument.fd](Trouble &failure) {
+        const bool good = archive::unpack_layer(options, *result, failure);
         (void)directory, (void)split, (void)held;
         return good;
       },
       [result](Napi::Env environment) -> Napi::Value {
         Napi::Object value = Napi::Object::New(environment);
         value.Set("digest", result->digest);
-        value.Set("diffId", result->diffId);
+        value.Set("diffId", result->diff_id);
         value.Set("compression", result->compression);
-        value.Set("compressedBytes", static_cast<double>(result->compressedBytes));
-        value.Set("tarBytes", static_cast<double>(result->tarBytes));
-        value.Set("contentBytes", static_cast<double>(result->contentBytes));
+        value.Set("compressedBytes", static_cast<double>(result->compressed_bytes));
+        value.Set("tarBytes", static_cast<double>(result->tar_bytes));
+        value.Set("contentBytes", static_cast<double>(result->content_bytes));
         value.Set("entries", static_cast<double>(result->entries));
         value.Set("reproducible", result->reproducible);
-        value.Set("skippedAttributes", static_cast<double>(result->skippedAttributes));
+        value.Set("skippedAttributes", static_cast<double>(result->skipped_attributes));
         return value;
       });
 }
 
-Napi::Value scan_archive(const Napi::CallbackInfo& info) {
+Napi::Value scan_archive(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   const Napi::Object object = info[0].As<Napi::Object>();
   SourceArgument argument = source_of(object);
@@ -161,19 +162,19 @@ Napi::Value scan_archive(const Napi::CallbackInfo& info) {
   auto result = std::make_shared<archive::Scanned>();
   return run(
       env,
-      [=, held = argument.fd, source = argument.source](Trouble& failure) {
+      [=, held = argument.fd, source = argument.source](Trouble &failure) {
         (void)held;
-        return archive::scanArchive(source, spool->get(), entries, limits, *result, failure);
+        return archive::scan_archive(source, spool->get(), entries, limits, *result, failure);
       },
       [result](Napi::Env environment) -> Napi::Value {
         Napi::Object value = Napi::Object::New(environment);
         value.Set("digest", result->digest);
         value.Set("compression", result->compression);
-        value.Set("compressedBytes", static_cast<double>(result->compressedBytes));
-        value.Set("plainBytes", static_cast<double>(result->plainBytes));
+        value.Set("compressedBytes", static_cast<double>(result->compressed_bytes));
+        value.Set("plainBytes", static_cast<double>(result->plain_bytes));
         Napi::Array list = Napi::Array::New(environment, result->entries.size());
         uint32_t index = 0;
-        for (const auto& entry : result->entries) {
+        for (const auto &entry : result->entries) {
           Napi::Object item = Napi::Object::New(environment);
           item.Set("name", entry.name);
           item.Set("link", entry.link);
@@ -187,7 +188,7 @@ Napi::Value scan_archive(const Napi::CallbackInfo& info) {
       });
 }
 
-Napi::Value assemble_layer(const Napi::CallbackInfo& info) {
+Napi::Value assemble_layer(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   const Napi::Object object = info[0].As<Napi::Object>();
   const std::string record = string(object, "split");
@@ -201,8 +202,8 @@ Napi::Value assemble_layer(const Napi::CallbackInfo& info) {
   auto result = std::make_shared<archive::Assembled>();
   return run(
       env,
-      [=](Trouble& failure) {
-        return archive::assembleLayer(split->get(), directory->get(), target->get(), *result, failure);
+      [=](Trouble &failure) {
+        return archive::assemble_layer(split->get(), directory->get(), target->get(), *result, failure);
       },
       [result](Napi::Env environment) -> Napi::Value {
         Napi::Object value = Napi::Object::New(environment);
@@ -212,29 +213,59 @@ Napi::Value assemble_layer(const Napi::CallbackInfo& info) {
       });
 }
 
-Napi::Value remove_tree(const Napi::CallbackInfo& info) {
+Napi::Value pack_tree(const Napi::CallbackInfo &info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object object = info[0].As<Napi::Object>();
+  const std::string path = string(object, "path");
+  auto root = duplicate(object.Get("root"));
+  auto source = own(root->valid() ? archive::open_beneath(root->get(), path, O_RDONLY | O_DIRECTORY)
+                                  : open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!source->valid()) return refuse(env, "open", errno, path);
+  auto target = duplicate(object.Get("target"));
+  if (!target->valid()) return refuse(env, "pack", EBADF, "target");
+  archive::PackOptions options;
+  options.source = source->get();
+  options.target = target->get();
+  options.prefix = string(object, "prefix");
+  options.overlay_whiteouts = string(object, "whiteouts") == "overlay";
+  auto result = std::make_shared<archive::Packed>();
+  return run(
+      env,
+      [=](Trouble &failure) {
+        (void)source, (void)target;
+        return archive::pack_tree(options, *result, failure);
+      },
+      [result](Napi::Env environment) -> Napi::Value {
+        Napi::Object value = Napi::Object::New(environment);
+        value.Set("digest", result->digest);
+        value.Set("size", static_cast<double>(result->size));
+        return value;
+      });
+}
+
+Napi::Value remove_tree(const Napi::CallbackInfo &info) {
   const std::string path = info[0].As<Napi::String>().Utf8Value();
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos || slash + 1 == path.size()) return refuse(info.Env(), "remove", EINVAL, path);
   return run(
       info.Env(),
-      [=](Trouble& failure) {
+      [=](Trouble &failure) {
         Descriptor parent(open(slash == 0 ? "/" : path.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!parent.valid()) return errno == ENOENT || failure.set("open", errno, path);
-        return archive::removeTreeAt(parent.get(), path.c_str() + slash + 1, nullptr, failure);
+        return archive::remove_tree_at(parent.get(), path.c_str() + slash + 1, nullptr, failure);
       },
       [](Napi::Env environment) -> Napi::Value { return environment.Undefined(); });
 }
 
-Napi::Value measure_tree(const Napi::CallbackInfo& info) {
+Napi::Value measure_tree(const Napi::CallbackInfo &info) {
   const std::string path = info[0].As<Napi::String>().Utf8Value();
   auto usage = std::make_shared<archive::TreeUsage>();
   return run(
       info.Env(),
-      [=](Trouble& failure) {
+      [=](Trouble &failure) {
         Descriptor directory(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!directory.valid()) return failure.set("open", errno, path);
-        return archive::measureTree(directory.get(), *usage, failure);
+        return archive::measure_tree(directory.get(), *usage, failure);
       },
       [usage](Napi::Env environment) -> Napi::Value {
         Napi::Object value = Napi::Object::New(environment);
@@ -245,7 +276,7 @@ Napi::Value measure_tree(const Napi::CallbackInfo& info) {
       });
 }
 
-Napi::Value copy_tree(const Napi::CallbackInfo& info) {
+Napi::Value copy_tree(const Napi::CallbackInfo &info) {
   auto root = duplicate(info[0]);
   const std::string path = info[1].As<Napi::String>().Utf8Value();
   auto target = duplicate(info[2]);
@@ -253,23 +284,23 @@ Napi::Value copy_tree(const Napi::CallbackInfo& info) {
   auto found = std::make_shared<bool>(true);
   return run(
       info.Env(),
-      [=](Trouble& failure) {
-        Descriptor source(archive::openBeneath(root->get(), path, O_RDONLY | O_DIRECTORY));
+      [=](Trouble &failure) {
+        Descriptor source(archive::open_beneath(root->get(), path, O_RDONLY | O_DIRECTORY));
         if (!source.valid() && (errno == ENOENT || errno == ENOTDIR)) {
           *found = false;
           return true;
         }
         if (!source.valid()) return failure.set("open", errno, path);
-        return archive::copyTreeAt(source.get(), target->get(), failure);
+        return archive::copy_tree_at(source.get(), target->get(), failure);
       },
       [found](Napi::Env environment) -> Napi::Value { return Napi::Boolean::New(environment, *found); });
 }
 
-Napi::Value sync_filesystem(const Napi::CallbackInfo& info) {
+Napi::Value sync_filesystem(const Napi::CallbackInfo &info) {
   const std::string path = info[0].As<Napi::String>().Utf8Value();
   return run(
       info.Env(),
-      [=](Trouble& failure) {
+      [=](Trouble &failure) {
         Descriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!directory.valid()) return failure.set("open", errno, path);
         return syncfs(directory.get()) == 0 || failure.set("syncfs", errno, path);
@@ -283,6 +314,7 @@ void register_archive(Napi::Env env, Napi::Object exports) {
   exports.Set("unpackLayer", Napi::Function::New(env, unpack_layer));
   exports.Set("scanArchive", Napi::Function::New(env, scan_archive));
   exports.Set("assembleLayer", Napi::Function::New(env, assemble_layer));
+  exports.Set("packTree", Napi::Function::New(env, pack_tree));
   exports.Set("removeTree", Napi::Function::New(env, remove_tree));
   exports.Set("measureTree", Napi::Function::New(env, measure_tree));
   exports.Set("copyTree", Napi::Function::New(env, copy_tree));

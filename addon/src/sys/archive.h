@@ -1,5 +1,5 @@
 // Owns the two uses of a tar: unpacking a layer into a directory, and listing what an outer archive holds.
-// Must run on a fresh thread (unpackLayer makes the directory that thread's root). Knows no image and no engine.
+// Must run on a fresh thread (unpack_layer makes the directory that thread's root). Knows no image and no engine.
 #pragma once
 
 #include <string>
@@ -18,27 +18,27 @@ struct UnpackOptions {
   /// Where the split record goes; -1: none is kept.
   int split = -1;
   /// Turn `.wh.` names into the overlay file system's whiteouts.
-  bool overlayWhiteouts = true;
-  uint64_t maxEntries = 0;
+  bool overlay_whiteouts = true;
+  uint64_t max_entries = 0;
   InputLimits limits;
 };
 
 struct Unpacked {
   std::string digest;
-  std::string diffId;
+  std::string diff_id;
   std::string compression;
-  uint64_t compressedBytes = 0;
-  uint64_t tarBytes = 0;
+  uint64_t compressed_bytes = 0;
+  uint64_t tar_bytes = 0;
   /// Apparent sizes of files and symbolic links, hard links once.
-  uint64_t contentBytes = 0;
+  uint64_t content_bytes = 0;
   uint64_t entries = 0;
   /// False when a later entry took the contents of an earlier one away: the split record cannot give them back.
   bool reproducible = true;
   /// Attributes that the file system or the kernel refused (ENOTSUP, EPERM).
-  uint64_t skippedAttributes = 0;
+  uint64_t skipped_attributes = 0;
 };
 
-bool unpackLayer(const UnpackOptions& options, Unpacked& result, Failure& failure);
+bool unpack_layer(const UnpackOptions &options, Unpacked &result, Failure &failure);
 
 struct IndexEntry {
   std::string name;
@@ -52,15 +52,15 @@ struct IndexEntry {
 struct Scanned {
   std::string digest;
   std::string compression;
-  uint64_t compressedBytes = 0;
-  uint64_t plainBytes = 0;
+  uint64_t compressed_bytes = 0;
+  uint64_t plain_bytes = 0;
   std::vector<IndexEntry> entries;
 };
 
 /// Reads the whole source; writes it, decompressed, to `spool` when that is not -1.
-bool scanArchive(Source source, int spool, uint64_t maxEntries, InputLimits limits, Scanned& result, Failure& failure);
+bool scan_archive(Source source, int spool, uint64_t max_entries, InputLimits limits, Scanned &result, Failure &failure);
 
 /// Removes `.` and empty components and resolves `..` by text. False when the name leads above its start.
-bool cleanName(const std::string& name, std::string& result);
+bool clean_name(const std::string &name, std::string &result);
 
 }  // namespace tsd::archive

@@ -16,7 +16,7 @@ constexpr uint64_t RATIO_FREE_BYTES = 64ull << 20;
 
 Sha256::Sha256() { sha256_init(&context_); }
 
-void Sha256::update(const uint8_t* data, size_t length) { sha256_update(&context_, length, data); }
+void Sha256::update(const uint8_t *data, size_t length) { sha256_update(&context_, length, data); }
 
 std::string Sha256::digest() {
   uint8_t raw[SHA256_DIGEST_SIZE];
@@ -37,8 +37,8 @@ Input::~Input() {
 }
 
 /// Reads one buffer and hashes it. Returns its length, 0 at the end, -1 on failure.
-long Input::fill(Failure& failure) {
-  if (sourceEnded_) return 0;
+long Input::fill(Failure &failure) {
+  if (source_ended_) return 0;
   size_t wanted = buffer_.size();
   if (source_.length >= 0) {
     const uint64_t left = static_cast<uint64_t>(source_.length) - position_;
@@ -59,7 +59,7 @@ long Input::fill(Failure& failure) {
     }
   }
   if (got == 0) {
-    sourceEnded_ = true;
+    source_ended_ = true;
     if (source_.length >= 0 && position_ < static_cast<uint64_t>(source_.length)) {
       failure.set("read archive", EBADMSG, "unexpected EOF");
       return -1;
@@ -67,19 +67,19 @@ long Input::fill(Failure& failure) {
     return 0;
   }
   position_ += static_cast<uint64_t>(got);
-  compressedBytes_ += static_cast<uint64_t>(got);
+  compressed_bytes_ += static_cast<uint64_t>(got);
   compressed_.update(buffer_.data(), static_cast<size_t>(got));
   return static_cast<long>(got);
 }
 
-long Input::readCallback(struct archive*, void* self, const void** block) {
-  auto* input = static_cast<Input*>(self);
-  const long got = input->fill(input->readFailure_);
+long Input::read_callback(struct archive*, void *self, const void** block) {
+  auto *input = static_cast<Input*>(self);
+  const long got = input->fill(input->read_failure_);
   *block = input->buffer_.data();
   return got;
 }
 
-bool Input::open(Failure& failure) {
+bool Input::open(Failure &failure) {
   reader_ = archive_read_new();
   if (reader_ == nullptr) return failure.set("open archive", ENOMEM, "");
   // A filter that libarchive would hand to an external program answers ARCHIVE_WARN: then this build is not fit.
@@ -89,47 +89,47 @@ bool Input::open(Failure& failure) {
   }
   archive_read_support_format_raw(reader_);
   archive_read_support_format_empty(reader_);
-  if (archive_read_open(reader_, this, nullptr, readCallback, nullptr) != ARCHIVE_OK) {
-    if (readFailure_.error != 0) return failure.set(readFailure_.step, readFailure_.error, readFailure_.detail);
-    const char* reason = archive_error_string(reader_);
+  if (archive_read_open(reader_, this, nullptr, read_callback, nullptr) != ARCHIVE_OK) {
+    if (read_failure_.error != 0) return failure.set(read_failure_.step, read_failure_.error, read_failure_.detail);
+    const char *reason = archive_error_string(reader_);
     return failure.set("open archive", EBADMSG, reason == nullptr ? "unreadable" : reason);
   }
-  struct archive_entry* entry = nullptr;
+  struct archive_entry *entry = nullptr;
   const int status = archive_read_next_header(reader_, &entry);
-  if (readFailure_.error != 0) return failure.set(readFailure_.step, readFailure_.error, readFailure_.detail);
+  if (read_failure_.error != 0) return failure.set(read_failure_.step, read_failure_.error, read_failure_.detail);
   if (status == ARCHIVE_EOF) {
     ended_ = true;
   } else if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
-    const char* reason = archive_error_string(reader_);
+    const char *reason = archive_error_string(reader_);
     return failure.set("decompress", EBADMSG, reason == nullptr ? "unreadable" : reason);
   }
-  const char* name = archive_filter_count(reader_) > 1 ? archive_filter_name(reader_, 0) : nullptr;
+  const char *name = archive_filter_count(reader_) > 1 ? archive_filter_name(reader_, 0) : nullptr;
   if (name != nullptr) compression_ = name;
   return true;
 }
 
-bool Input::next(const uint8_t** block, size_t* length, Failure& failure) {
+bool Input::next(const uint8_t** block, size_t *length, Failure &failure) {
   *length = 0;
   while (!ended_) {
-    const void* data = nullptr;
+    const void *data = nullptr;
     size_t size = 0;
     la_int64_t offset = 0;
     const int status = archive_read_data_block(reader_, &data, &size, &offset);
-    if (readFailure_.error != 0) return failure.set(readFailure_.step, readFailure_.error, readFailure_.detail);
+    if (read_failure_.error != 0) return failure.set(read_failure_.step, read_failure_.error, read_failure_.detail);
     if (status == ARCHIVE_EOF) {
       ended_ = true;
       break;
     }
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
-      const char* reason = archive_error_string(reader_);
+      const char *reason = archive_error_string(reader_);
       return failure.set("decompress", EBADMSG, reason == nullptr ? "unreadable" : reason);
     }
     if (size == 0) continue;
-    plainBytes_ += size;
-    if (limits_.bytes != 0 && plainBytes_ > limits_.bytes) {
+    plain_bytes_ += size;
+    if (limits_.bytes != 0 && plain_bytes_ > limits_.bytes) {
       return failure.set("decompress", EFBIG, "archive exceeds the limit of " + std::to_string(limits_.bytes) + " bytes");
     }
-    if (limits_.ratio != 0 && plainBytes_ > RATIO_FREE_BYTES && plainBytes_ / limits_.ratio > compressedBytes_) {
+    if (limits_.ratio != 0 && plain_bytes_ > RATIO_FREE_BYTES && plain_bytes_ / limits_.ratio > compressed_bytes_) {
       return failure.set("decompress", EFBIG,
                          "archive expands more than " + std::to_string(limits_.ratio) + " times: refused as a decompression bomb");
     }
@@ -141,7 +141,7 @@ bool Input::next(const uint8_t** block, size_t* length, Failure& failure) {
   return true;
 }
 
-bool Input::drain(Failure& failure) {
+bool Input::drain(Failure &failure) {
   for (;;) {
     const long got = fill(failure);
     if (got < 0) return false;
@@ -149,11 +149,11 @@ bool Input::drain(Failure& failure) {
   }
 }
 
-std::string Input::compressedDigest() {
-  if (compressedText_.empty()) compressedText_ = compressed_.digest();
-  return compressedText_;
+std::string Input::compressed_digest() {
+  if (compressed_text_.empty()) compressed_text_ = compressed_.digest();
+  return compressed_text_;
 }
 
-std::string Input::plainDigest() { return compression_ == "none" ? compressedDigest() : plain_.digest(); }
+std::string Input::plain_digest() { return compression_ == "none" ? compressed_digest() : plain_.digest(); }
 
 }  // namespace tsd::archive

@@ -5,6 +5,7 @@
 
 #include <nettle/sha2.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,18 +25,17 @@ struct Failure {
   bool set(std::string at, int number, std::string what) {
     if (error == 0) {
       step = std::move(at);
-      error = number == 0 ? EBADMSG_VALUE : number;
+      error = number == 0 ? EBADMSG : number;
       detail = std::move(what);
     }
     return false;
   }
-  static constexpr int EBADMSG_VALUE = 74;
 };
 
 class Sha256 {
  public:
   Sha256();
-  void update(const uint8_t* data, size_t length);
+  void update(const uint8_t *data, size_t length);
   /// `sha256:` and 64 hexadecimal digits. Ends the computation.
   std::string digest();
 
@@ -63,39 +63,39 @@ class Input {
   Input(Source source, InputLimits limits);
   ~Input();
   Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
+  Input &operator=(const Input&) = delete;
 
-  bool open(Failure& failure);
+  bool open(Failure &failure);
   /// The next block; `*length` 0 at the end. The block lives until the next call.
-  bool next(const uint8_t** block, size_t* length, Failure& failure);
+  bool next(const uint8_t** block, size_t *length, Failure &failure);
   /// Reads what is left behind the end of the compressed data, so that the digest covers the whole source.
-  bool drain(Failure& failure);
+  bool drain(Failure &failure);
 
-  std::string compressedDigest();
-  std::string plainDigest();
-  uint64_t compressedBytes() const { return compressedBytes_; }
-  uint64_t plainBytes() const { return plainBytes_; }
+  std::string compressed_digest();
+  std::string plain_digest();
+  uint64_t compressed_bytes() const { return compressed_bytes_; }
+  uint64_t plain_bytes() const { return plain_bytes_; }
   /// none, gzip, zstd, xz, bzip2.
-  const std::string& compression() const { return compression_; }
+  const std::string &compression() const { return compression_; }
 
  private:
-  long fill(Failure& failure);
-  static long readCallback(struct archive*, void* self, const void** block);
+  long fill(Failure &failure);
+  static long read_callback(struct archive*, void *self, const void** block);
 
   Source source_;
   InputLimits limits_;
-  struct archive* reader_ = nullptr;
+  struct archive *reader_ = nullptr;
   std::vector<uint8_t> buffer_;
   Sha256 compressed_;
   Sha256 plain_;
-  std::string compressedText_;
-  uint64_t compressedBytes_ = 0;
-  uint64_t plainBytes_ = 0;
+  std::string compressed_text_;
+  uint64_t compressed_bytes_ = 0;
+  uint64_t plain_bytes_ = 0;
   uint64_t position_ = 0;
   std::string compression_ = "none";
-  Failure readFailure_;
+  Failure read_failure_;
   bool ended_ = false;
-  bool sourceEnded_ = false;
+  bool source_ended_ = false;
 };
 
 }  // namespace tsd::archive

@@ -19,7 +19,7 @@ constexpr size_t PENDING_BYTES = 256 * 1024;
 constexpr uint32_t MAX_RECORD_BYTES = 1 << 20;
 }  // namespace
 
-bool writeFully(int fd, const uint8_t* data, size_t length, Failure& failure) {
+bool write_fully(int fd, const uint8_t *data, size_t length, Failure &failure) {
   while (length > 0) {
     const ssize_t put = ::write(fd, data, length);
     if (put >= 0) {
@@ -39,7 +39,7 @@ SplitWriter::~SplitWriter() {
   if (writer_ != nullptr) archive_write_free(writer_);
 }
 
-bool SplitWriter::open(int fd, Failure& failure) {
+bool SplitWriter::open(int fd, Failure &failure) {
   writer_ = archive_write_new();
   if (writer_ == nullptr) return failure.set("open split", ENOMEM, "");
   archive_write_set_bytes_in_last_block(writer_, 1);
@@ -48,7 +48,7 @@ bool SplitWriter::open(int fd, Failure& failure) {
       archive_write_open_fd(writer_, fd) != ARCHIVE_OK) {
     return failure.set("open split", EIO, archive_error_string(writer_) == nullptr ? "" : archive_error_string(writer_));
   }
-  struct archive_entry* entry = archive_entry_new();
+  struct archive_entry *entry = archive_entry_new();
   archive_entry_set_filetype(entry, AE_IFREG);
   const int status = archive_write_header(writer_, entry);
   archive_entry_free(entry);
@@ -57,7 +57,7 @@ bool SplitWriter::open(int fd, Failure& failure) {
   return true;
 }
 
-bool SplitWriter::write(const void* data, size_t length, Failure& failure) {
+bool SplitWriter::write(const void *data, size_t length, Failure &failure) {
   if (archive_write_data(writer_, data, length) != static_cast<la_ssize_t>(length)) {
     const int number = archive_errno(writer_);
     return failure.set("write split", number == 0 ? EIO : number, "");
@@ -65,7 +65,7 @@ bool SplitWriter::write(const void* data, size_t length, Failure& failure) {
   return true;
 }
 
-bool SplitWriter::flushRaw(Failure& failure) {
+bool SplitWriter::flush_raw(Failure &failure) {
   if (pending_.empty()) return true;
   uint8_t head[5] = {1};
   const uint32_t length = htole32(static_cast<uint32_t>(pending_.size()));
@@ -75,19 +75,19 @@ bool SplitWriter::flushRaw(Failure& failure) {
   return good;
 }
 
-bool SplitWriter::raw(const uint8_t* data, size_t length, Failure& failure) {
+bool SplitWriter::raw(const uint8_t *data, size_t length, Failure &failure) {
   while (length > 0) {
     const size_t piece = std::min(length, PENDING_BYTES - pending_.size());
     pending_.insert(pending_.end(), data, data + piece);
     data += piece;
     length -= piece;
-    if (pending_.size() == PENDING_BYTES && !flushRaw(failure)) return false;
+    if (pending_.size() == PENDING_BYTES && !flush_raw(failure)) return false;
   }
   return true;
 }
 
-bool SplitWriter::reference(const std::string& path, int64_t offset, int64_t length, Failure& failure) {
-  if (!flushRaw(failure)) return false;
+bool SplitWriter::reference(const std::string &path, int64_t offset, int64_t length, Failure &failure) {
+  if (!flush_raw(failure)) return false;
   uint8_t head[21] = {2};
   const uint64_t at = htole64(static_cast<uint64_t>(offset));
   const uint64_t size = htole64(static_cast<uint64_t>(length));
@@ -98,9 +98,9 @@ bool SplitWriter::reference(const std::string& path, int64_t offset, int64_t len
   return write(head, sizeof head, failure) && write(path.data(), path.size(), failure);
 }
 
-bool SplitWriter::close(Failure& failure) {
+bool SplitWriter::close(Failure &failure) {
   const uint8_t end = 0;
-  if (!flushRaw(failure) || !write(&end, 1, failure)) return false;
+  if (!flush_raw(failure) || !write(&end, 1, failure)) return false;
   if (archive_write_close(writer_) != ARCHIVE_OK) {
     const int number = archive_errno(writer_);
     return failure.set("write split", number == 0 ? EIO : number, "");
@@ -113,9 +113,9 @@ namespace {
 /// Exact reads from an Input.
 class Stream {
  public:
-  explicit Stream(Input& input) : input_(input) {}
-  bool take(void* target, size_t length, Failure& failure) {
-    auto* out = static_cast<uint8_t*>(target);
+  explicit Stream(Input &input) : input_(input) {}
+  bool take(void *target, size_t length, Failure &failure) {
+    auto *out = static_cast<uint8_t*>(target);
     while (length > 0) {
       if (left_ == 0 && !input_.next(&block_, &left_, failure)) return false;
       if (left_ == 0) return failure.set("read split", EBADMSG, "unexpected EOF");
@@ -130,25 +130,25 @@ class Stream {
   }
 
  private:
-  Input& input_;
-  const uint8_t* block_ = nullptr;
+  Input &input_;
+  const uint8_t *block_ = nullptr;
   size_t left_ = 0;
 };
 
 }  // namespace
 
-bool assembleLayer(int split, int directory, int target, Assembled& result, Failure& failure) {
+bool assemble_layer(int split, int directory, int target, Assembled &result, Failure &failure) {
   Input input({split, 0, -1}, {});
   if (!input.open(failure)) return false;
   Stream stream(input);
   Sha256 hash;
   std::vector<uint8_t> buffer(PENDING_BYTES);
-  std::string openName;
+  std::string open_name;
   Descriptor file;
-  auto emit = [&](const uint8_t* data, size_t length) {
+  auto emit = [&](const uint8_t *data, size_t length) {
     hash.update(data, length);
     result.size += length;
-    return writeFully(target, data, length, failure);
+    return write_fully(target, data, length, failure);
   };
   for (;;) {
     uint8_t kind = 0;
@@ -164,23 +164,23 @@ bool assembleLayer(int split, int directory, int target, Assembled& result, Fail
     }
     uint64_t offset = 0;
     uint64_t length = 0;
-    uint32_t nameLength = 0;
+    uint32_t name_length = 0;
     if (kind != 2 || !stream.take(&offset, 8, failure) || !stream.take(&length, 8, failure) ||
-        !stream.take(&nameLength, 4, failure)) {
+        !stream.take(&name_length, 4, failure)) {
       return failure.set("read split", EBADMSG, "unknown record");
     }
     offset = le64toh(offset);
     length = le64toh(length);
-    nameLength = le32toh(nameLength);
-    if (nameLength > MAX_RECORD_BYTES) return failure.set("read split", EBADMSG, "name too long");
-    std::string name(nameLength, '\0');
+    name_length = le32toh(name_length);
+    if (name_length > MAX_RECORD_BYTES) return failure.set("read split", EBADMSG, "name too long");
+    std::string name(name_length, '\0');
     if (!stream.take(name.data(), name.size(), failure)) return false;
-    if (!file.valid() || name != openName) {
-      file.reset(openBeneath(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    if (!file.valid() || name != open_name) {
+      file.reset(open_beneath(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
       struct stat info;
       if (!file.valid() || fstat(file.get(), &info) != 0) return failure.set("open", errno, printable(name));
       if (!S_ISREG(info.st_mode)) return failure.set("open", EBADMSG, printable(name));
-      openName = name;
+      open_name = name;
     }
     while (length > 0) {
       const ssize_t got = pread(file.get(), buffer.data(), std::min<uint64_t>(buffer.size(), length), static_cast<off_t>(offset));

@@ -21,19 +21,19 @@ class SplitWriter : public RawSink {
   SplitWriter() = default;
   ~SplitWriter() override;
   SplitWriter(const SplitWriter&) = delete;
-  SplitWriter& operator=(const SplitWriter&) = delete;
+  SplitWriter &operator=(const SplitWriter&) = delete;
 
   /// Takes no descriptor over.
-  bool open(int fd, Failure& failure);
-  bool raw(const uint8_t* data, size_t length, Failure& failure) override;
-  bool reference(const std::string& path, int64_t offset, int64_t length, Failure& failure);
-  bool close(Failure& failure);
+  bool open(int fd, Failure &failure);
+  bool raw(const uint8_t *data, size_t length, Failure &failure) override;
+  bool reference(const std::string &path, int64_t offset, int64_t length, Failure &failure);
+  bool close(Failure &failure);
 
  private:
-  bool flushRaw(Failure& failure);
-  bool write(const void* data, size_t length, Failure& failure);
+  bool flush_raw(Failure &failure);
+  bool write(const void *data, size_t length, Failure &failure);
 
-  struct archive* writer_ = nullptr;
+  struct archive *writer_ = nullptr;
   std::vector<uint8_t> pending_;
 };
 
@@ -44,9 +44,9 @@ struct Assembled {
 
 /// Writes the tar to `target` (file, pipe or socket; blocking or not). Call it in a jail whose root is the layer's
 /// directory: `split` was opened before.
-bool assembleLayer(int split, int directory, int target, Assembled& result, Failure& failure);
+bool assemble_layer(int split, int directory, int target, Assembled &result, Failure &failure);
 
 /// Writes all, waiting for room where the descriptor does not block.
-bool writeFully(int fd, const uint8_t* data, size_t length, Failure& failure);
+bool write_fully(int fd, const uint8_t *data, size_t length, Failure &failure);
 
 }  // namespace tsd::archive

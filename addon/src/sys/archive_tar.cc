@@ -13,17 +13,17 @@ constexpr size_t BLOCK = 512;
 constexpr int64_t MAX_PAX_BYTES = 4 << 20;
 constexpr int64_t MAX_NAME_BYTES = 64 << 10;
 constexpr size_t MAX_SEGMENTS = 1 << 20;
-constexpr const char* BAD = "archive/tar: invalid tar header";
-constexpr const char* STEP = "read tar";
+constexpr const char *BAD = "archive/tar: invalid tar header";
+constexpr const char *STEP = "read tar";
 
 /// A field up to its first NUL.
-std::string text(const uint8_t* field, size_t length) {
-  const auto* start = reinterpret_cast<const char*>(field);
+std::string text(const uint8_t *field, size_t length) {
+  const auto *start = reinterpret_cast<const char*>(field);
   return std::string(start, strnlen(start, length));
 }
 
 /// Octal digits with spaces and NULs around, or base 256 when the top bit is set. False when neither.
-bool number(const uint8_t* field, size_t length, int64_t* value) {
+bool number(const uint8_t *field, size_t length, int64_t *value) {
   if ((field[0] & 0x80) != 0) {
     const bool negative = (field[0] & 0x40) != 0;
     const uint8_t invert = negative ? 0xff : 0;
@@ -50,20 +50,20 @@ bool number(const uint8_t* field, size_t length, int64_t* value) {
   return at == length;
 }
 
-bool checksumHolds(const uint8_t* block) {
+bool checksum_holds(const uint8_t *block) {
   int64_t expected = 0;
   if (!number(block + 148, 8, &expected)) return false;
   int64_t plain = 0;
-  int64_t withSign = 0;
+  int64_t with_sign = 0;
   for (size_t i = 0; i < BLOCK; i++) {
     const uint8_t byte = i >= 148 && i < 156 ? ' ' : block[i];
     plain += byte;
-    withSign += static_cast<int8_t>(byte);
+    with_sign += static_cast<int8_t>(byte);
   }
-  return expected == plain || expected == withSign;
+  return expected == plain || expected == with_sign;
 }
 
-bool decimal(const std::string& value, int64_t* result) {
+bool decimal(const std::string &value, int64_t *result) {
   if (value.empty() || value.size() > 19) return false;
   uint64_t sum = 0;
   for (const char c : value) {
@@ -76,7 +76,7 @@ bool decimal(const std::string& value, int64_t* result) {
 }
 
 /// pax time: decimal seconds with an optional sign and fraction.
-bool paxTime(const std::string& value, int64_t* seconds, long* nanoseconds) {
+bool pax_time(const std::string &value, int64_t *seconds, long *nanoseconds) {
   const bool negative = !value.empty() && value[0] == '-';
   const std::string rest = negative ? value.substr(1) : value;
   const size_t dot = rest.find('.');
@@ -100,11 +100,11 @@ bool paxTime(const std::string& value, int64_t* seconds, long* nanoseconds) {
   return true;
 }
 
-bool isHeaderOnly(char type) { return type >= '1' && type <= '6'; }
+bool is_header_only(char type) { return type >= '1' && type <= '6'; }
 
 }  // namespace
 
-bool TarReader::more(Failure& failure) {
+bool TarReader::more(Failure &failure) {
   if (available_ > 0) return true;
   if (ended_) return true;
   if (!input_.next(&block_, &available_, failure)) return false;
@@ -113,7 +113,7 @@ bool TarReader::more(Failure& failure) {
 }
 
 /// Exactly `length` raw bytes; `failure` with "unexpected EOF" when there are fewer.
-bool TarReader::take(uint8_t* target, size_t length, Failure& failure) {
+bool TarReader::take(uint8_t *target, size_t length, Failure &failure) {
   size_t done = 0;
   while (done < length) {
     if (!more(failure)) return false;
@@ -128,14 +128,14 @@ bool TarReader::take(uint8_t* target, size_t length, Failure& failure) {
   return sink_ == nullptr || sink_->raw(target, length, failure);
 }
 
-bool TarReader::takeText(std::string& target, int64_t length, int64_t limit, Failure& failure) {
+bool TarReader::take_text(std::string &target, int64_t length, int64_t limit, Failure &failure) {
   if (length < 0 || length > limit) return failure.set(STEP, EBADMSG, BAD);
   target.resize(static_cast<size_t>(length));
   if (!take(reinterpret_cast<uint8_t*>(target.data()), target.size(), failure)) return false;
   return skip((BLOCK - target.size() % BLOCK) % BLOCK, failure);
 }
 
-bool TarReader::skip(uint64_t length, Failure& failure) {
+bool TarReader::skip(uint64_t length, Failure &failure) {
   while (length > 0) {
     if (!more(failure)) return false;
     if (available_ == 0) return failure.set(STEP, EBADMSG, "unexpected EOF");
@@ -149,20 +149,20 @@ bool TarReader::skip(uint64_t length, Failure& failure) {
   return true;
 }
 
-bool TarReader::payload(const uint8_t** data, size_t* length, size_t wanted, Failure& failure) {
+bool TarReader::payload(const uint8_t** data, size_t *length, size_t wanted, Failure &failure) {
   if (!more(failure)) return false;
   if (available_ == 0) return failure.set(STEP, EBADMSG, "unexpected EOF");
   *data = block_;
-  *length = static_cast<size_t>(std::min<uint64_t>(std::min<uint64_t>(available_, wanted), payloadLeft_));
+  *length = static_cast<size_t>(std::min<uint64_t>(std::min<uint64_t>(available_, wanted), payload_left_));
   block_ += *length;
   available_ -= *length;
   consumed_ += *length;
-  payloadLeft_ -= *length;
+  payload_left_ -= *length;
   return true;
 }
 
 /// Reads what is behind the end marker (the filling of the last record, or junk): it belongs to the digest.
-bool TarReader::finish(Failure& failure) {
+bool TarReader::finish(Failure &failure) {
   for (;;) {
     if (!more(failure)) return false;
     if (available_ == 0) return input_.drain(failure);
@@ -170,8 +170,8 @@ bool TarReader::finish(Failure& failure) {
   }
 }
 
-bool TarReader::parseHeader(const uint8_t* block, Entry& entry, bool* gnu, Failure& failure) {
-  if (!checksumHolds(block)) return failure.set(STEP, EBADMSG, BAD);
+bool TarReader::parse_header(const uint8_t *block, Entry &entry, bool *gnu, Failure &failure) {
+  if (!checksum_holds(block)) return failure.set(STEP, EBADMSG, BAD);
   int64_t mode = 0;
   int64_t size = 0;
   bool good = number(block + 100, 8, &mode) && number(block + 108, 8, &entry.uid) && number(block + 116, 8, &entry.gid) &&
@@ -201,7 +201,7 @@ bool TarReader::parseHeader(const uint8_t* block, Entry& entry, bool* gnu, Failu
   return true;
 }
 
-bool TarReader::parsePax(const std::string& body, Records& records, Failure& failure) {
+bool TarReader::parse_pax(const std::string &body, Records &records, Failure &failure) {
   size_t at = 0;
   while (at < body.size()) {
     const size_t space = body.find(' ', at);
@@ -221,7 +221,7 @@ bool TarReader::parsePax(const std::string& body, Records& records, Failure& fai
   return true;
 }
 
-bool TarReader::applyPax(const Records& records, Entry& entry, Failure& failure) {
+bool TarReader::apply_pax(const Records &records, Entry &entry, Failure &failure) {
   for (const auto& [key, value] : records) {
     bool good = true;
     if (key.rfind("SCHILY.xattr.", 0) == 0) {
@@ -239,10 +239,10 @@ bool TarReader::applyPax(const Records& records, Entry& entry, Failure& failure)
     } else if (key == "gid") {
       good = decimal(value, &entry.gid);
     } else if (key == "mtime") {
-      good = paxTime(value, &entry.mtime, &entry.mtimeNs);
+      good = pax_time(value, &entry.mtime, &entry.mtime_ns);
     } else if (key == "atime") {
-      good = paxTime(value, &entry.atime, &entry.atimeNs);
-      entry.hasAtime = true;
+      good = pax_time(value, &entry.atime, &entry.atime_ns);
+      entry.has_atime = true;
     }
     if (!good) return failure.set(STEP, EBADMSG, BAD);
   }
@@ -250,12 +250,12 @@ bool TarReader::applyPax(const Records& records, Entry& entry, Failure& failure)
 }
 
 /// GNU sparse files in pax: 0.0 repeats offset and numbytes, 0.1 has one list, 1.0 puts the list before the data.
-bool TarReader::paxSparse(const Records& records, Entry& entry, Failure& failure) {
+bool TarReader::pax_sparse(const Records &records, Entry &entry, Failure &failure) {
   std::string major;
   std::string minor;
   std::vector<int64_t> list;
   bool sparse = false;
-  int64_t realSize = -1;
+  int64_t real_size = -1;
   for (const auto& [key, value] : records) {
     if (key.rfind("GNU.sparse.", 0) != 0) continue;
     const std::string name = key.substr(11);
@@ -267,7 +267,7 @@ bool TarReader::paxSparse(const Records& records, Entry& entry, Failure& failure
     } else if (name == "name") {
       entry.name = value;
     } else if (name == "size" || name == "realsize") {
-      good = decimal(value, &realSize);
+      good = decimal(value, &real_size);
     } else if (name == "offset" || name == "numbytes") {
       sparse = true;
       list.push_back(0);
@@ -316,14 +316,14 @@ bool TarReader::paxSparse(const Records& records, Entry& entry, Failure& failure
     entry.payload -= used;
   }
   if (!sparse) return true;
-  if (realSize < 0 || list.size() % 2 != 0 || entry.type != '0') return failure.set(STEP, EBADMSG, BAD);
-  entry.size = realSize;
+  if (real_size < 0 || list.size() % 2 != 0 || entry.type != '0') return failure.set(STEP, EBADMSG, BAD);
+  entry.size = real_size;
   entry.segments.clear();
   for (size_t i = 0; i < list.size(); i += 2) entry.segments.push_back({list[i], list[i + 1]});
-  return checkSegments(entry, failure);
+  return check_segments(entry, failure);
 }
 
-bool TarReader::oldSparse(const uint8_t* header, Entry& entry, Failure& failure) {
+bool TarReader::old_sparse(const uint8_t *header, Entry &entry, Failure &failure) {
   uint8_t block[BLOCK];
   memcpy(block, header, BLOCK);
   if (!number(block + 483, 12, &entry.size)) return failure.set(STEP, EBADMSG, BAD);
@@ -348,13 +348,13 @@ bool TarReader::oldSparse(const uint8_t* header, Entry& entry, Failure& failure)
     flag = 504;
   }
   entry.type = '0';
-  return checkSegments(entry, failure);
+  return check_segments(entry, failure);
 }
 
-bool TarReader::checkSegments(Entry& entry, Failure& failure) {
+bool TarReader::check_segments(Entry &entry, Failure &failure) {
   int64_t end = 0;
   int64_t sum = 0;
-  for (const Segment& segment : entry.segments) {
+  for (const Segment &segment : entry.segments) {
     if (segment.offset < end || segment.length < 0 || segment.length > entry.size || segment.offset > entry.size - segment.length) {
       return failure.set(STEP, EBADMSG, BAD);
     }
@@ -365,13 +365,13 @@ bool TarReader::checkSegments(Entry& entry, Failure& failure) {
   return true;
 }
 
-bool TarReader::next(Entry& entry, bool* end, Failure& failure) {
+bool TarReader::next(Entry &entry, bool *end, Failure &failure) {
   *end = false;
-  if (!skip(payloadLeft_ + padding_, failure)) return false;
-  payloadLeft_ = padding_ = 0;
+  if (!skip(payload_left_ + padding_, failure)) return false;
+  payload_left_ = padding_ = 0;
   Records records;
-  std::string longName;
-  std::string longLink;
+  std::string long_name;
+  std::string long_link;
   bool pending = false;
   for (;;) {
     if (!more(failure)) return false;
@@ -389,42 +389,42 @@ bool TarReader::next(Entry& entry, bool* end, Failure& failure) {
     }
     entry = Entry();
     bool gnu = false;
-    if (!parseHeader(block, entry, &gnu, failure)) return false;
+    if (!parse_header(block, entry, &gnu, failure)) return false;
     if (entry.type == 'x' || entry.type == 'g' || entry.type == 'L' || entry.type == 'K') {
       std::string body;
       const bool pax = entry.type == 'x' || entry.type == 'g';
       const char type = entry.type;
-      if (!takeText(body, entry.size, pax ? MAX_PAX_BYTES : MAX_NAME_BYTES, failure)) return false;
+      if (!take_text(body, entry.size, pax ? MAX_PAX_BYTES : MAX_NAME_BYTES, failure)) return false;
       if (type == 'x') {
         records.clear();
-        if (!parsePax(body, records, failure)) return false;
+        if (!parse_pax(body, records, failure)) return false;
       }
       // Global headers are read over, as Go's archive/tar leaves them to its caller and Docker ignores them.
-      if (type == 'L') longName = body.c_str();
-      if (type == 'K') longLink = body.c_str();
+      if (type == 'L') long_name = body.c_str();
+      if (type == 'K') long_link = body.c_str();
       if (type != 'g') pending = true;
       continue;
     }
-    if (!longName.empty()) entry.name = longName;
-    if (!longLink.empty()) entry.link = longLink;
-    if (!applyPax(records, entry, failure)) return false;
+    if (!long_name.empty()) entry.name = long_name;
+    if (!long_link.empty()) entry.link = long_link;
+    if (!apply_pax(records, entry, failure)) return false;
     // V7 archives had no type for directories but a slash behind the name.
     if (entry.type == 0) entry.type = !entry.name.empty() && entry.name.back() == '/' ? '5' : '0';
     if (entry.type == '7') entry.type = '0';
-    if (isHeaderOnly(entry.type)) entry.size = 0;
+    if (is_header_only(entry.type)) entry.size = 0;
     entry.payload = entry.size;
     const uint64_t whole = static_cast<uint64_t>(entry.payload);
     if (entry.payload < 0) return failure.set(STEP, EBADMSG, BAD);
     entry.segments.push_back({0, entry.size});
     if (entry.type == 'S') {
-      if (!gnu || !oldSparse(block, entry, failure)) return failure.set(STEP, EBADMSG, BAD);
-    } else if (!paxSparse(records, entry, failure)) {
+      if (!gnu || !old_sparse(block, entry, failure)) return failure.set(STEP, EBADMSG, BAD);
+    } else if (!pax_sparse(records, entry, failure)) {
       return false;
     }
     if (entry.name.find('\0') != std::string::npos || entry.link.find('\0') != std::string::npos) {
       return failure.set(STEP, EBADMSG, BAD);
     }
-    payloadLeft_ = static_cast<uint64_t>(entry.payload);
+    payload_left_ = static_cast<uint64_t>(entry.payload);
     padding_ = (BLOCK - whole % BLOCK) % BLOCK;
     entry.position = consumed_;
     return true;

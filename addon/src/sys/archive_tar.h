@@ -29,10 +29,10 @@ struct Entry {
   /// Bytes that follow the header in the archive.
   int64_t payload = 0;
   int64_t mtime = 0;
-  long mtimeNs = 0;
-  bool hasAtime = false;
+  long mtime_ns = 0;
+  bool has_atime = false;
   int64_t atime = 0;
-  long atimeNs = 0;
+  long atime_ns = 0;
   uint32_t major = 0;
   uint32_t minor = 0;
   std::vector<std::pair<std::string, std::string>> xattrs;
@@ -45,41 +45,41 @@ struct Entry {
 /// Hears of every byte that is not written to a file: what is needed to build the same archive again.
 class RawSink {
  public:
-  virtual bool raw(const uint8_t* data, size_t length, Failure& failure) = 0;
+  virtual bool raw(const uint8_t *data, size_t length, Failure &failure) = 0;
   virtual ~RawSink() = default;
 };
 
 class TarReader {
  public:
-  TarReader(Input& input, RawSink* sink) : input_(input), sink_(sink) {}
+  TarReader(Input &input, RawSink *sink) : input_(input), sink_(sink) {}
 
   /// The next entry. `*end` is set at the end of the archive; everything behind it has then been read.
-  bool next(Entry& entry, bool* end, Failure& failure);
+  bool next(Entry &entry, bool *end, Failure &failure);
   /// A piece of the entry's payload, at most `wanted` bytes, told to nobody else. Never empty unless an error.
-  bool payload(const uint8_t** data, size_t* length, size_t wanted, Failure& failure);
+  bool payload(const uint8_t** data, size_t *length, size_t wanted, Failure &failure);
 
  private:
   using Records = std::vector<std::pair<std::string, std::string>>;
 
-  bool more(Failure& failure);
-  bool take(uint8_t* target, size_t length, Failure& failure);
-  bool takeText(std::string& target, int64_t length, int64_t limit, Failure& failure);
-  bool skip(uint64_t length, Failure& failure);
-  bool finish(Failure& failure);
-  bool parseHeader(const uint8_t* block, Entry& entry, bool* gnu, Failure& failure);
-  bool parsePax(const std::string& text, Records& records, Failure& failure);
-  bool applyPax(const Records& records, Entry& entry, Failure& failure);
-  bool paxSparse(const Records& records, Entry& entry, Failure& failure);
-  bool oldSparse(const uint8_t* block, Entry& entry, Failure& failure);
-  bool checkSegments(Entry& entry, Failure& failure);
+  bool more(Failure &failure);
+  bool take(uint8_t *target, size_t length, Failure &failure);
+  bool take_text(std::string &target, int64_t length, int64_t limit, Failure &failure);
+  bool skip(uint64_t length, Failure &failure);
+  bool finish(Failure &failure);
+  bool parse_header(const uint8_t *block, Entry &entry, bool *gnu, Failure &failure);
+  bool parse_pax(const std::string &text, Records &records, Failure &failure);
+  bool apply_pax(const Records &records, Entry &entry, Failure &failure);
+  bool pax_sparse(const Records &records, Entry &entry, Failure &failure);
+  bool old_sparse(const uint8_t *block, Entry &entry, Failure &failure);
+  bool check_segments(Entry &entry, Failure &failure);
 
-  Input& input_;
-  RawSink* sink_;
-  const uint8_t* block_ = nullptr;
+  Input &input_;
+  RawSink *sink_;
+  const uint8_t *block_ = nullptr;
   size_t available_ = 0;
   bool ended_ = false;
   uint64_t consumed_ = 0;
-  uint64_t payloadLeft_ = 0;
+  uint64_t payload_left_ = 0;
   uint64_t padding_ = 0;
 };
 

@@ -23,7 +23,7 @@
 
 namespace tsd::archive {
 
-bool enterJail(int directory, Failure& failure) {
+bool enter_jail(int directory, Failure &failure) {
   if (unshare(CLONE_FS) != 0) return failure.set("unshare", errno, "file system context");
   if (fchdir(directory) != 0) return failure.set("fchdir", errno, "jail");
   if (chroot(".") != 0) return failure.set("chroot", errno, "jail");
@@ -32,14 +32,14 @@ bool enterJail(int directory, Failure& failure) {
   return true;
 }
 
-int openBeneath(int root, const std::string& path, int flags) {
+int open_beneath(int root, const std::string &path, int flags) {
   tsd::Failure why;
   const int fd = open_in_root(root, path.empty() ? "." : path.c_str(), flags, why);
   if (fd < 0) errno = why.error;
   return fd;
 }
 
-std::string printable(const std::string& name) {
+std::string printable(const std::string &name) {
   static const char digits[] = "0123456789abcdef";
   std::string result;
   for (const char c : name.substr(0, 300)) {
@@ -67,31 +67,31 @@ class Directory {
     if (stream_ != nullptr) closedir(stream_);
   }
   Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
+  Directory &operator=(const Directory&) = delete;
   bool valid() const { return stream_ != nullptr; }
   int fd() const { return dirfd(stream_); }
   /// The names that are there now; a snapshot, because what is removed while reading may hide others.
   std::vector<std::string> names() {
     std::vector<std::string> result;
     for (;;) {
-      const struct dirent* entry = readdir(stream_);
+      const struct dirent *entry = readdir(stream_);
       if (entry == nullptr) return result;
       if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) result.emplace_back(entry->d_name);
     }
   }
 
  private:
-  DIR* stream_;
+  DIR *stream_;
 };
 
-int openWithoutLinks(int root, const std::string& path) {
+int open_without_links(int root, const std::string &path) {
   struct open_how how = {};
   how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
   return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
 }
 
-int openDirectory(int parent, const char* name) {
+int open_directory(int parent, const char *name) {
   return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
@@ -105,20 +105,20 @@ struct Level {
 
 }  // namespace
 
-bool removeTreeAt(int parent, const char* name, bool* lostData, Failure& failure) {
+bool remove_tree_at(int parent, const char *name, bool *lost_data, Failure &failure) {
   struct stat info;
   if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno == ENOENT || failure.set("stat", errno, printable(name));
   }
   if (!S_ISDIR(info.st_mode)) {
-    if (S_ISREG(info.st_mode) && info.st_size > 0 && info.st_nlink == 1 && lostData != nullptr) *lostData = true;
+    if (S_ISREG(info.st_mode) && info.st_size > 0 && info.st_nlink == 1 && lost_data != nullptr) *lost_data = true;
     return unlinkat(parent, name, 0) == 0 || errno == ENOENT || failure.set("unlink", errno, printable(name));
   }
   // Only the innermost descriptors stay open: deep levels are reached again through "..", which cannot be moved by
   // anyone here (the tree is ours while it is removed), and depth is then bounded by memory, not by open files.
   std::vector<Level> levels;
-  auto enter = [&](int at, const std::string& child) -> bool {
-    const int fd = openDirectory(at, child.c_str());
+  auto enter = [&](int at, const std::string &child) -> bool {
+    const int fd = open_directory(at, child.c_str());
     if (fd < 0) return errno == ENOENT || failure.set("open", errno, printable(child));
     Directory directory(dup(fd));
     Level level{Descriptor(fd), child, {}};
@@ -130,14 +130,14 @@ bool removeTreeAt(int parent, const char* name, bool* lostData, Failure& failure
   };
   if (!enter(parent, name)) return false;
   while (!levels.empty()) {
-    Level& level = levels.back();
+    Level &level = levels.back();
     if (level.names.empty()) {
       const std::string gone = level.name;
       Descriptor inner = std::move(level.fd);
       levels.pop_back();
       int above = parent;
       if (!levels.empty()) {
-        if (!levels.back().fd.valid()) levels.back().fd.reset(openDirectory(inner.get(), ".."));
+        if (!levels.back().fd.valid()) levels.back().fd.reset(open_directory(inner.get(), ".."));
         above = levels.back().fd.get();
       }
       inner.reset();
@@ -157,7 +157,7 @@ bool removeTreeAt(int parent, const char* name, bool* lostData, Failure& failure
       if (!enter(fd, child)) return false;
       continue;
     }
-    if (S_ISREG(info.st_mode) && info.st_size > 0 && lostData != nullptr) *lostData = true;
+    if (S_ISREG(info.st_mode) && info.st_size > 0 && lost_data != nullptr) *lost_data = true;
     if (unlinkat(fd, child.c_str(), 0) == 0 || errno == ENOENT) continue;
     // Immutable or append-only files (chattr) are in the way of root too, until the flag is taken off.
     if (errno == EPERM && S_ISREG(info.st_mode)) {
@@ -174,7 +174,7 @@ bool removeTreeAt(int parent, const char* name, bool* lostData, Failure& failure
   return true;
 }
 
-bool measureTree(int directory, TreeUsage& usage, Failure& failure) {
+bool measure_tree(int directory, TreeUsage &usage, Failure &failure) {
   std::set<std::pair<dev_t, ino_t>> linked;
   std::vector<std::vector<std::string>> pending;
   std::vector<Descriptor> open;
@@ -194,7 +194,7 @@ bool measureTree(int directory, TreeUsage& usage, Failure& failure) {
     open.emplace_back(fd);
     return true;
   };
-  if (!enter(openDirectory(directory, "."))) return false;
+  if (!enter(open_directory(directory, "."))) return false;
   while (!open.empty()) {
     if (pending.back().empty()) {
       pending.pop_back();
@@ -207,7 +207,7 @@ bool measureTree(int directory, TreeUsage& usage, Failure& failure) {
     // A tree in use changes while it is measured: what has gone is not counted.
     if (fstatat(open.back().get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (S_ISDIR(info.st_mode)) {
-      if (!enter(openDirectory(open.back().get(), name.c_str()))) return false;
+      if (!enter(open_directory(open.back().get(), name.c_str()))) return false;
       continue;
     }
     if (info.st_nlink > 1 && !linked.emplace(info.st_dev, info.st_ino).second) continue;
@@ -222,7 +222,7 @@ namespace {
 
 class TreeCopy {
  public:
-  TreeCopy(int root, Failure& failure) : root_(root), failure_(failure) {}
+  TreeCopy(int root, Failure &failure) : root_(root), failure_(failure) {}
 
   /// Owner, mode, times and attributes of the directory itself come last: entries would change its times.
   bool directory(int source, int target, int depth) {
@@ -230,12 +230,12 @@ class TreeCopy {
     if (depth > 2048) return failure_.set("copy", ELOOP, "directories are nested too deeply");
     std::vector<std::string> names;
     {
-      Directory stream(openDirectory(source, "."));
+      Directory stream(open_directory(source, "."));
       if (!stream.valid()) return failure_.set("open", errno, "directory");
       names = stream.names();
     }
     const size_t above = path_.size();
-    for (const std::string& name : names) {
+    for (const std::string &name : names) {
       path_ += (path_.empty() ? "" : "/") + name;
       if (!entry(source, target, name, depth)) return false;
       path_.resize(above);
@@ -246,7 +246,7 @@ class TreeCopy {
   }
 
  private:
-  bool finish(int fd, const struct stat& info, const std::string& name) {
+  bool finish(int fd, const struct stat &info, const std::string &name) {
     if (fchown(fd, info.st_uid, info.st_gid) != 0) return failure_.set("chown", errno, printable(name));
     if (fchmod(fd, info.st_mode & 07777) != 0) return failure_.set("chmod", errno, printable(name));
     const struct timespec times[2] = {info.st_atim, info.st_mtim};
@@ -255,7 +255,7 @@ class TreeCopy {
   }
 
   /// After chown would be right for security.capability: chown takes it off. So owner first, here too.
-  bool attributes(int source, int target, const std::string& name) {
+  bool attributes(int source, int target, const std::string &name) {
     struct stat info;
     if (fstat(source, &info) == 0 && fchown(target, info.st_uid, info.st_gid) != 0) {
       return failure_.set("chown", errno, printable(name));
@@ -264,7 +264,7 @@ class TreeCopy {
     const ssize_t length = flistxattr(source, list.data(), list.size());
     if (length < 0) return errno == ENOTSUP || failure_.set("listxattr", errno, printable(name));
     std::vector<char> value(65536);
-    for (const char* key = list.data(); key < list.data() + length; key += strlen(key) + 1) {
+    for (const char *key = list.data(); key < list.data() + length; key += strlen(key) + 1) {
       // An overlay's own marks mean nothing in the copy, and could mislead one made of it.
       if (strncmp(key, "trusted.overlay.", 16) == 0) continue;
       const ssize_t size = fgetxattr(source, key, value.data(), value.size());
@@ -276,7 +276,7 @@ class TreeCopy {
     return true;
   }
 
-  bool contents(int source, int target, int64_t size, const std::string& name) {
+  bool contents(int source, int target, int64_t size, const std::string &name) {
     // Extents only: a hole stays a hole. copy_file_range shares blocks where the file system can.
     int64_t at = 0;
     while (at < size) {
@@ -298,7 +298,7 @@ class TreeCopy {
         if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) {
           return failure_.set("copy", errno, printable(name));
         }
-        if (!plainCopy(source, target, from, end, name)) return false;
+        if (!plain_copy(source, target, from, end, name)) return false;
         break;
       }
       at = end > start ? end : size;
@@ -307,7 +307,7 @@ class TreeCopy {
     return true;
   }
 
-  bool plainCopy(int source, int target, off_t from, off_t end, const std::string& name) {
+  bool plain_copy(int source, int target, off_t from, off_t end, const std::string &name) {
     std::vector<uint8_t> buffer(256 * 1024);
     while (from < end) {
       const size_t wanted = static_cast<size_t>(std::min<off_t>(static_cast<off_t>(buffer.size()), end - from));
@@ -324,7 +324,7 @@ class TreeCopy {
     return true;
   }
 
-  bool regular(int source, int target, const std::string& name, const struct stat& info) {
+  bool regular(int source, int target, const std::string &name, const struct stat &info) {
     Descriptor from(openat(source, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     if (!from.valid()) return failure_.set("open", errno, printable(name));
     Descriptor to(openat(target, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -333,7 +333,7 @@ class TreeCopy {
            finish(to.get(), info, name);
   }
 
-  bool special(int source, int target, const std::string& name, const struct stat& info) {
+  bool special(int source, int target, const std::string &name, const struct stat &info) {
     if (S_ISLNK(info.st_mode)) {
       std::string link(static_cast<size_t>(info.st_size) + 4096, '\0');
       const ssize_t length = readlinkat(source, name.c_str(), link.data(), link.size());
@@ -353,17 +353,17 @@ class TreeCopy {
     return utimensat(target, name.c_str(), times, AT_SYMLINK_NOFOLLOW) == 0 || failure_.set("utimens", errno, printable(name));
   }
 
-  bool entry(int source, int target, const std::string& name, int depth) {
+  bool entry(int source, int target, const std::string &name, int depth) {
     struct stat info;
     if (fstatat(source, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       return errno == ENOENT || failure_.set("stat", errno, printable(name));
     }
     if (S_ISSOCK(info.st_mode)) return true;  // a socket is nothing without its process
     if (S_ISDIR(info.st_mode)) {
-      Descriptor from(openDirectory(source, name.c_str()));
+      Descriptor from(open_directory(source, name.c_str()));
       if (!from.valid()) return failure_.set("open", errno, printable(name));
       if (mkdirat(target, name.c_str(), 0700) != 0 && errno != EEXIST) return failure_.set("mkdir", errno, printable(name));
-      Descriptor to(openDirectory(target, name.c_str()));
+      Descriptor to(open_directory(target, name.c_str()));
       if (!to.valid()) return failure_.set("open", errno, printable(name));
       return directory(from.get(), to.get(), depth + 1);
     }
@@ -377,16 +377,16 @@ class TreeCopy {
   }
 
   /// The first copy is reached from the target's root without following any link.
-  bool link(const std::string& first, int target, const std::string& name) {
+  bool link(const std::string &first, int target, const std::string &name) {
     const size_t slash = first.rfind('/');
-    Descriptor parent(openWithoutLinks(root_, slash == std::string::npos ? "." : first.substr(0, slash)));
+    Descriptor parent(open_without_links(root_, slash == std::string::npos ? "." : first.substr(0, slash)));
     if (!parent.valid()) return failure_.set("open", errno, printable(first));
     const std::string base = slash == std::string::npos ? first : first.substr(slash + 1);
     return linkat(parent.get(), base.c_str(), target, name.c_str(), 0) == 0 || failure_.set("link", errno, printable(name));
   }
 
   const int root_;
-  Failure& failure_;
+  Failure &failure_;
   /// Of the entry at hand, below the root of the copy.
   std::string path_;
   std::map<std::pair<dev_t, ino_t>, std::string> links_;
@@ -394,6 +394,6 @@ class TreeCopy {
 
 }  // namespace
 
-bool copyTreeAt(int source, int target, Failure& failure) { return TreeCopy(target, failure).directory(source, target, 0); }
+bool copy_tree_at(int source, int target, Failure &failure) { return TreeCopy(target, failure).directory(source, target, 0); }
 
 }  // namespace tsd::archive

@@ -293,3 +293,29 @@ t.test('an old archive with links in place of layers', async (t) => {
   await load(rewritten);
   t.equal(images.lowerDirectories(imageId(parts)).length, 2);
 });
+
+t.test(
+  'a layer whose archive holds a file twice is saved as it came, or packed anew when it came as a stream',
+  async (t) => {
+    const twice = makeTar([
+      { path: 'x', data: 'one' },
+      { path: 'd', type: 'directory' },
+      { path: 'd/y', data: 'y', xattrs: { 'user.k': 'v' } },
+      { path: 'x', data: 'two' },
+      { path: '.wh.z' },
+    ]);
+    const parts = { layers: [twice], tags: ['twice:1'] };
+    const { images, load, import: importTar } = makeFixture(t);
+    await load(makeDockerArchive(parts));
+    const imported = await importTar(twice, 'imported:1');
+    const other = makeFixture(t);
+    await other.load(await collect(images.save(['twice:1', 'imported:1'], '')));
+    t.equal(other.images.get('twice:1').id, imageId(parts));
+    t.equal(other.images.get('imported:1').id, imported);
+    for (const name of ['twice:1', 'imported:1']) {
+      const [root = ''] = other.images.lowerDirectories(other.images.get(name).id);
+      t.equal(readFileSync(join(root, 'x'), 'utf8'), 'two');
+      t.ok(lstatSync(join(root, 'z')).isCharacterDevice());
+    }
+  },
+);
