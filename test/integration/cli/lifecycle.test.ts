@@ -115,8 +115,9 @@ t.test('the life of a container', async (t) => {
 
   t.test('attach shows output from now on, sends input, ends with the container', async (t) => {
     await ok(['run', '-d', '-i', '--name', 'attach', 'busybox', 'sh', '-c', 'read x; echo got $x; exit 6']);
-    const result = await docker(['attach', 'attach'], { input: 'word\n' });
-    t.match(result, { code: 6, stdout: 'got word\n' });
+    const session = new DockerProcess(daemon.dockerEnvironment(), ['attach', 'attach']);
+    session.write('word\n');
+    t.match(await session.done, { code: 6, stdout: 'got word\n' });
     t.match(await docker(['attach', 'attach']), {
       code: 1,
       stderr: /cannot attach to a stopped container, start it first/i,
@@ -161,7 +162,7 @@ t.test('the life of a container', async (t) => {
         '--since',
         since,
         '--until',
-        '0s',
+        String(Math.ceil(Date.now() / 1000)),
         '--filter',
         'container=told',
         '--format',
