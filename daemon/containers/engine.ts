@@ -1,6 +1,6 @@
 // Owns what the steps of this room share: the services they were given and what is known of live containers. A plain object, made once by
 // service.ts; what is in here is lost with the daemon and rebuilt by reconcile.ts.
-import { conflict, notFound } from '../base/errors.ts';
+import { conflict, invalidArgument, notFound } from '../base/errors.ts';
 import type { KeyedLock } from '../base/keyed-lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Images } from '../images/types.ts';
@@ -60,6 +60,8 @@ export interface Engine extends ContainersOptions {
   readonly kept: Set<string>;
   /** Follows a process to its end, see exit.ts watchExit(). */
   readonly watch: (id: string, process: ContainerProcess) => void;
+  /** Resolves when reconcile.ts has swept: before that no policy starts anything, or the sweep could take it for a leftover. */
+  readonly swept: { readonly promise: Promise<void>; readonly resolve: () => void };
   /** True from the shutdown on: no restart, no state is touched. */
   readonly closing: { value: boolean };
 }
@@ -86,7 +88,7 @@ export function resolve(table: ContainerTable, reference: string): ContainerReco
   if (found !== undefined) return found;
   const [first, second] = table.byIdPrefix(name);
   if (first !== undefined && second === undefined) return first;
-  if (first !== undefined) throw notFound(`multiple IDs found with provided prefix: ${reference}`);
+  if (first !== undefined) throw invalidArgument(`multiple IDs found with provided prefix: ${reference}`);
   throw notFound(`No such container: ${reference}`);
 }
 
@@ -97,9 +99,17 @@ export function current(table: ContainerTable, id: string): ContainerRecord {
   return record;
 }
 
-/** A container whose namespaces another one wants to join. Throws not-found, or conflict when it has no process. */
-export function running(table: ContainerTable, reference: string): ContainerRecord {
+/** A container whose namespace another one wants to join. Throws not-found, or conflict in Docker's words when it has no process. */
+export function running(
+  table: ContainerTable,
+  reference: string,
+  namespace: 'network' | 'PID' | 'IPC',
+): ContainerRecord {
   const record = resolve(table, reference);
-  if (!hasProcess(record.state)) throw conflict(`cannot join namespace of a non running container: ${record.id}`);
-  return record;
+  if (hasProcess(record.state)) return record;
+  throw conflict(
+    namespace === 'network'
+      ? `cannot join network of a non running container: ${record.id}`
+      : `failed to join ${namespace} namespace: container ${record.id} is not running`,
+  );
 }

@@ -106,7 +106,7 @@ async function joinOther(
   reference: string,
   descriptors: number[],
 ): Promise<Joined> {
-  const other = running(engine.table, reference);
+  const other = running(engine.table, reference, 'network');
   const otherMode = other.hostConfig.NetworkMode ?? '';
   const shared = { hostname: other.config.Hostname ?? '', domainname: other.config.Domainname ?? '' };
   const files = fileBinds(record, containerDirectory(engine, other.id));

@@ -90,6 +90,7 @@ export async function reconcile(engine: Engine): Promise<void> {
   const rows = engine.table.all();
   await Promise.all(rows.map((row) => engine.lock.run(row.id, () => settleOne(engine, row))));
   await sweep(engine);
+  engine.swept.resolve();
   for (const row of engine.table.all()) startByPolicy(engine, row);
 }
 

@@ -7,7 +7,10 @@ export function scheduleRestart(engine: Engine, id: string, delayMs: number, sta
     // The length stays known: the next wait doubles it.
     engine.restarts.set(id, { delayMs });
     if (engine.closing.value) return;
-    engine.background.run('restart by policy', id, () => engine.lock.run(id, start));
+    engine.background.run('restart by policy', id, async () => {
+      await engine.swept.promise;
+      await engine.lock.run(id, start);
+    });
   }, delayMs);
   engine.restarts.set(id, { delayMs, timer });
 }

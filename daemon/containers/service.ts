@@ -35,6 +35,9 @@ import type {
 } from './types.ts';
 import { Waiters, type WaitResult } from './wait.ts';
 
+/** Of `rm -f` against one who keeps starting the container. */
+const FORCED_ATTEMPTS = 10;
+
 type Filters = Readonly<Record<string, readonly string[]>>;
 
 export class ContainerService implements Containers {
@@ -51,6 +54,7 @@ export class ContainerService implements Containers {
       restarts: new Map(),
       kept: new Set(),
       watch: (id, process) => watchExit(engine, id, process),
+      swept: Promise.withResolvers<void>(),
       closing: { value: false },
     };
     this.#engine = engine;
@@ -114,14 +118,27 @@ export class ContainerService implements Containers {
   async remove(reference: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
     const engine = this.#engine;
     const { id } = resolve(engine.table, reference);
-    if (options.force) await killForRemoval(engine, id);
-    await engine.lock.run(id, async () => {
-      const record = engine.table.byId(id);
-      // It removed itself at its exit.
-      if (record === undefined && options.force) return;
-      const { exitCode } = current(engine.table, id);
-      await removeUnderLock(engine, id, { volumes: options.volumes, exitCode });
-    });
+    for (let attempt = 1; ; attempt++) {
+      if (options.force) await killForRemoval(engine, id);
+      const again = await engine.lock.run(id, () => this.#removeNow(id, options, attempt < FORCED_ATTEMPTS));
+      if (!again) return;
+    }
+  }
+
+  /** True when somebody has started it again between the kill and the lock, and another attempt is due. Runs under the lock. */
+  async #removeNow(
+    id: string,
+    options: { readonly force: boolean; readonly volumes: boolean },
+    mayRetry: boolean,
+  ): Promise<boolean> {
+    const engine = this.#engine;
+    const record = engine.table.byId(id);
+    // It removed itself at its exit.
+    if (record === undefined && options.force) return false;
+    const { exitCode, state } = current(engine.table, id);
+    if (options.force && mayRetry && isRunning(state)) return true;
+    await removeUnderLock(engine, id, { volumes: options.volumes, exitCode });
+    return false;
   }
 
   prune(filters: Filters): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }> {

@@ -102,8 +102,8 @@ async function launch(
     hostname: network.hostname,
     domainname: network.domainname,
     network: network.namespace,
-    joinPid: pidOf(engine, hostConfig.PidMode),
-    joinIpc: pidOf(engine, hostConfig.IpcMode),
+    joinPid: pidOf(engine, hostConfig.PidMode, 'PID'),
+    joinIpc: pidOf(engine, hostConfig.IpcMode, 'IPC'),
     host: engine.host,
   });
   const run = runDirectory(engine, id);
@@ -135,9 +135,9 @@ function userOf(root: number, user: string, groupAdd: readonly string[]): Resolv
 }
 
 /** PID 1 of the container that `container:REF` names; undefined for other modes. */
-function pidOf(engine: Engine, mode: string | undefined): number | undefined {
+function pidOf(engine: Engine, mode: string | undefined, namespace: 'PID' | 'IPC'): number | undefined {
   if (mode === undefined || !mode.startsWith('container:')) return undefined;
-  return running(engine.table, mode.slice('container:'.length)).pid;
+  return running(engine.table, mode.slice('container:'.length), namespace).pid;
 }
 
 /** Transaction 2, and the watch for the end. */
