@@ -114,7 +114,7 @@ class MonitorRuntime implements Runtime {
       program: '',
       cwd: '/',
     });
-    client.adopt(hello.started);
+    client.adopt(hello.started, hello.execs);
     return { kind: 'running', process: client };
   }
 

@@ -4,7 +4,7 @@ import { EngineError, internal, notFound } from '../base/errors.ts';
 import { type Attempt, launchError, monitorLost } from './launch-message.ts';
 import { closeAll, type MonitorConnection } from './monitor-connection.ts';
 import { bigintField, type Message, messageType, numberField, stream, textField } from './protocol.ts';
-import { readExitRecord } from './run-directory.ts';
+import { readExecRecord, readExitRecord } from './run-directory.ts';
 import type { AttachRequest, ContainerProcess, ExecInput, ExecProcess, ExitRecord, Started } from './types.ts';
 
 const SIGKILL = 9;
@@ -18,8 +18,9 @@ export interface ExecLaunch {
 
 interface ExecSession {
   readonly attempt: Attempt;
-  readonly started: PromiseWithResolvers<number>;
+  readonly started: PromiseWithResolvers<void>;
   readonly exited: PromiseWithResolvers<{ readonly code: number; readonly signal: number }>;
+  pid: number;
 }
 
 export interface MonitorClientOptions {
@@ -40,6 +41,7 @@ export class MonitorClient implements ContainerProcess {
   readonly #exited = Promise.withResolvers<ExitRecord>();
   readonly #detached = new Map<string, (reason: string) => void>();
   readonly #execs = new Map<string, ExecSession>();
+  readonly #adopted = new Map<string, ExecProcess>();
   #running: Started | undefined;
   readonly #attempt: Attempt;
   #ended = false;
@@ -68,10 +70,19 @@ export class MonitorClient implements ContainerProcess {
     return this.#started.promise;
   }
 
-  /** An adopted container: it runs already. */
-  adopt(started: Started): void {
+  /** An adopted container: it runs already, with sessions by id and pid. */
+  adopt(started: Started, execs: ReadonlyMap<string, number> = new Map()): void {
     this.#running = started;
     this.#started.resolve(started);
+    for (const [id, pid] of execs) {
+      const session = this.#addSession(id, { kind: 'exec', program: '', cwd: '/' });
+      session.pid = pid;
+      this.#adopted.set(id, this.#processOf(id, session));
+    }
+  }
+
+  get sessions(): ReadonlyMap<string, ExecProcess> {
+    return this.#adopted;
   }
 
   attach(request: AttachRequest, onDetached?: (reason: string) => void): void {
@@ -96,19 +107,31 @@ export class MonitorClient implements ContainerProcess {
       throw error;
     }
     const { execId } = input;
+    const session = this.#addSession(execId, launch.attempt);
+    this.#send(messageType.exec, { exec: execId, plan: launch.plan, tty: input.tty, openStdin: input.openStdin });
+    for (const request of input.attaches) this.#attach(request, execId, input.onDetached);
+    this.#send(messageType.go, { exec: execId });
+    await session.started.promise;
+    return this.#processOf(execId, session);
+  }
+
+  #addSession(execId: string, attempt: Attempt): ExecSession {
     const session: ExecSession = {
-      attempt: launch.attempt,
+      attempt,
       started: Promise.withResolvers(),
       exited: Promise.withResolvers(),
+      pid: 0,
     };
-    this.#execs.set(execId, session);
     session.started.promise.catch(() => undefined);
-    this.#send(messageType.exec, { exec: execId, plan: launch.plan, tty: input.tty, openStdin: input.openStdin });
-    for (const request of input.attaches) this.#attach(request, execId);
-    this.#send(messageType.go, { exec: execId });
-    const pid = await session.started.promise;
+    this.#execs.set(execId, session);
+    return session;
+  }
+
+  #processOf(execId: string, session: ExecSession): ExecProcess {
     return {
-      pid,
+      get pid() {
+        return session.pid;
+      },
       exited: session.exited.promise,
       attach: (request) => this.#attach(request, execId),
       signal: (signal) => this.#send(messageType.signal, { signal, exec: execId }),
@@ -198,12 +221,17 @@ export class MonitorClient implements ContainerProcess {
     if (session === undefined) return;
     switch (message.type) {
       case messageType.execStarted:
-        session.started.resolve(numberField(message, 'pid'));
+        session.pid = numberField(message, 'pid');
+        session.started.resolve();
         break;
-      case messageType.execFailed:
+      case messageType.execFailed: {
         this.#execs.delete(id);
-        session.started.reject(launchError(failureOf(message), session.attempt));
+        const error = launchError(failureOf(message), session.attempt);
+        session.started.reject(error);
+        // Somebody may hold it already: an adopted one that was caught in its start.
+        session.exited.resolve({ code: error.exitCode, signal: 0 });
         break;
+      }
       case messageType.execExited:
         this.#execs.delete(id);
         session.exited.resolve({ code: numberField(message, 'code'), signal: numberField(message, 'signal') });
@@ -236,9 +264,9 @@ export class MonitorClient implements ContainerProcess {
       );
     }
     this.#ended = true;
-    for (const session of this.#execs.values()) {
+    for (const [id, session] of this.#execs) {
       session.started.reject(monitorLost(session.attempt, `process ${this.monitorPid}`));
-      session.exited.resolve({ code: KILLED, signal: SIGKILL });
+      session.exited.resolve(readExecRecord(this.#options.runDirectory, id) ?? { code: KILLED, signal: SIGKILL });
     }
     this.#execs.clear();
     for (const told of this.#detached.values()) told('error');

@@ -8,7 +8,8 @@ export interface Hello {
   readonly state: number;
   readonly monitorPid: number;
   readonly started: Started;
-  readonly execs: readonly string[];
+  /** Sessions that have not ended: id and pid. */
+  readonly execs: ReadonlyMap<string, number>;
 }
 
 /** Milliseconds in which a monitor answers; one that does not is stuck, and is treated as gone. */
@@ -33,11 +34,16 @@ export function awaitHello(connection: MonitorConnection, id: string): Promise<H
         startTime: bigintField(message, 'startTime'),
         startedAt: bigintField(message, 'startedAt'),
       },
-      execs: textField(message, 'execs')
-        .split(' ')
-        .filter((exec) => exec !== ''),
+      execs: execsOf(textField(message, 'execs'), textField(message, 'execPids')),
     };
     resolve(hello.id === id ? hello : undefined);
   });
   return promise;
+}
+
+/** Two lists with blanks between; a monitor that does not tell pids leaves the second one out. */
+function execsOf(ids: string, pids: string): ReadonlyMap<string, number> {
+  const numbers = pids.split(' ');
+  const named = ids.split(' ').filter((id) => id !== '');
+  return new Map(named.map((id, index) => [id, Number(numbers[index] ?? 0) || 0]));
 }

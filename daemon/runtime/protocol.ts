@@ -64,6 +64,7 @@ export const fieldTag = {
   reason: 33,
   lost: 34,
   execs: 35,
+  execPids: 36,
 } as const;
 
 export type FieldName = keyof typeof fieldTag;

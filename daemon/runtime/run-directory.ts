@@ -1,5 +1,6 @@
-// Owns the records in a container's run directory (docs/monitor-protocol.md, "Files in the run directory"): reads them, writes none.
-import { readFileSync } from 'node:fs';
+// Owns the records in a container's run directory (docs/monitor-protocol.md, "Files in the run directory"): reads them, and removes
+// those of exec sessions when their end has been taken in; writes none.
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExitRecord, Started } from './types.ts';
 
@@ -46,4 +47,34 @@ export function readPidRecord(directory: string): Started | undefined {
   const [, pid, startTime, startedAt] = /^(\d+) (\d+) (\d+)/.exec(readRecord(directory, 'pid') ?? '') ?? [];
   if (pid === undefined) return undefined;
   return { pid: Number(pid), startTime: bigintOf(startTime), startedAt: bigintOf(startedAt) };
+}
+
+const EXEC_PREFIX = 'exec-';
+
+/** How an exec session ended; undefined while it has not, or when its end has been taken in before. */
+export function readExecRecord(
+  directory: string,
+  execId: string,
+): { readonly code: number; readonly signal: number } | undefined {
+  const [, code, signal] =
+    /^code (\d+)\nsignal (\d+)\n/m.exec(readRecord(directory, `${EXEC_PREFIX}${execId}`) ?? '') ?? [];
+  return code === undefined ? undefined : { code: Number(code), signal: Number(signal) };
+}
+
+/** To be called when the end of the session is where it lasts. */
+export function removeExecRecord(directory: string, execId: string): void {
+  rmSync(join(directory, `${EXEC_PREFIX}${execId}`), { force: true });
+}
+
+/** Those of sessions that nobody knows any more. */
+export function removeExecRecords(directory: string): void {
+  let names: readonly string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    if (name.startsWith(EXEC_PREFIX)) rmSync(join(directory, name), { force: true });
+  }
 }

@@ -136,6 +136,8 @@ export interface ExecInput {
   readonly privileged: boolean;
   readonly consoleSize?: readonly [number, number];
   readonly attaches: readonly AttachRequest[];
+  /** A client of `attaches` has gone: `keys`, `eof` or `error`. */
+  readonly onDetached?: (reason: string) => void;
   /** Of the container, as it was started. */
   readonly spec: SpecInput;
 }
@@ -149,13 +151,21 @@ export interface ContainerProcess {
   attach(request: AttachRequest, onDetached?: (reason: string) => void): void;
   signal(signal: number): void;
   resize(rows: number, columns: number): void;
+  /**
+   * Rejects with a LaunchError when it cannot be started. The clients' connections are then closed here without a shutdown: whoever kept a
+   * duplicate can still write to them.
+   */
   exec(input: ExecInput): Promise<ExecProcess>;
+  /** What the monitor of an adopted container still ran when it was found, by exec id; empty for one that was launched here. */
+  readonly sessions: ReadonlyMap<string, ExecProcess>;
   /** Lets go of the monitor without touching the container (shutdown of the daemon). */
   release(): void;
 }
 
 export interface ExecProcess {
+  /** On the host; 0 while an adopted session is still being started. */
   readonly pid: number;
+  /** Resolves once, after the session's exit record is on disk. Never rejects. */
   readonly exited: Promise<{ readonly code: number; readonly signal: number }>;
   attach(request: AttachRequest): void;
   signal(signal: number): void;

@@ -14,6 +14,7 @@ import {
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createNetworkNamespace, duplicate, mountOverlay } from '../../../addon/index.ts';
 import { instanceOf, newId } from '../../../daemon/base/ids.ts';
 import { measureHost } from '../../../daemon/runtime/host-features.ts';
@@ -205,3 +206,11 @@ export async function readAll(socket: Socket): Promise<string> {
 
 /** Where a namespace file of a process points. */
 export const namespaceOf = (pid: number | 'self', kind: string): string => readlinkSync(`/proc/${pid}/ns/${kind}`);
+
+/** Until something outside of this process has come true; a minute at the most. */
+export async function waitFor(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 6000) throw new Error('waited for a minute in vain');
+    await delay(10);
+  }
+}
