@@ -1,7 +1,6 @@
 // Owns what a daemon does at boot with the containers of the one before: what should be (rows) is compared with what is (observations) by
 // one pure function, and made to agree; then what has no row is swept.
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { ExitRecord, Observation } from '../runtime/types.ts';
@@ -9,7 +8,7 @@ import { containerEvent, type Engine } from './engine.ts';
 import { exitUnderLock, restartLater } from './exit.ts';
 import { hasProcess, sourcesOf } from './lifecycle.ts';
 import { cgroupPath, runDirectory } from './paths.ts';
-import { finishRemoval, removeDirectory, removeUnderLock } from './remove.ts';
+import { finishRemoval, removeDirectory, removeRunDirectory, removeUnderLock } from './remove.ts';
 import { decideAtBoot } from './restart-policy.ts';
 import { prepareBase } from './rootfs.ts';
 import { startUnderLock } from './start.ts';
@@ -256,7 +255,8 @@ async function sweep(engine: Engine): Promise<void> {
   }
   await engine.networks.sweep(alive);
   for (const id of entriesOf(join(engine.execRoot, 'containers'))) {
-    if (isId(id) && !known.has(id)) await rm(join(engine.execRoot, 'containers', id), { recursive: true, force: true });
+    if (!isId(id) || known.has(id)) continue;
+    engine.background.run('sweep run directory', id, () => removeRunDirectory(engine, id));
   }
   for (const kind of ['rw', 'containers']) {
     for (const id of entriesOf(join(engine.dataRoot, kind))) {

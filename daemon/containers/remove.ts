@@ -54,10 +54,14 @@ async function removeFiles(engine: Engine, record: ContainerRecord): Promise<voi
   await Promise.all([
     removeDirectory(layerDirectory(engine, id)),
     removeDirectory(containerDirectory(engine, id)),
-    rm(runDirectory(engine, id), { recursive: true, force: true }),
+    removeRunDirectory(engine, id),
     engine.cgroups.remove(cgroupPath(engine.instance, hostConfig.CgroupParent || engine.cgroupParent, id)),
   ]);
 }
+
+/** The monitor of a container that was just killed may still write its last record into it: then once more. */
+export const removeRunDirectory = (engine: Engine, id: string): Promise<void> =>
+  rm(runDirectory(engine, id), { recursive: true, force: true, maxRetries: 5 });
 
 /** Natively: the contents were written by a container. A missing one is fine. */
 export async function removeDirectory(path: string): Promise<void> {
