@@ -46,9 +46,9 @@ t.test('signals by name and number', async (t) => {
       'busybox',
       'sh',
       '-c',
-      'trap "exit 9" USR1; touch /ready; while :; do sleep 0.1; done',
+      'trap "exit 9" USR1; echo ready; while :; do sleep 0.1; done',
     );
-    await docker.ok('exec', 'signal', 'sh', '-c', 'until [ -e /ready ]; do sleep 0.1; done').catch(() => undefined);
+    await docker.spawn(['logs', '-f', 'signal']).until('ready');
     await docker.ok('kill', '-s', signal, 'signal');
     t.equal(await docker.ok('wait', 'signal'), '9', signal);
     await docker.ok('rm', 'signal');
