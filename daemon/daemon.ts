@@ -6,7 +6,7 @@ import { lockDataRoot, notifier, privateDirectory, writePidfile } from './boot.t
 import type { DaemonConfig, ReloadableConfig } from './config.ts';
 import { createEngine, type RunningEngine } from './engine.ts';
 import { createApi } from './http/api.ts';
-import { Listeners, removeStale } from './http/listeners.ts';
+import { checkAddress, Listeners } from './http/listeners.ts';
 import type { ServerTls } from './http/server.ts';
 import { createLog, type DaemonLog } from './logger.ts';
 import { readBuild } from './version.ts';
@@ -80,7 +80,7 @@ async function start(config: DaemonConfig, readConfig: () => DaemonConfig): Prom
   for (const warning of config.warnings) log.warn(warning);
 
   // Before anything of the host is touched: a path that another daemon serves is the commonest mistake.
-  for (const host of config.hosts) if (host.kind === 'unix') await removeStale(host.path);
+  for (const host of config.hosts) await checkAddress(host);
 
   const live = new LiveConfig(config);
   const engine = createEngine({ config, live: () => live.get(), build, log: logs, dataRoot, execRoot });

@@ -99,8 +99,17 @@ export class Listeners {
   }
 }
 
-/** Removes a unix socket that nobody serves. Throws conflict when another process does. */
-export async function removeStale(path: string): Promise<void> {
+/**
+ * Checks an address before anything of the host is touched. Throws conflict for a path that another process serves, invalid-argument for
+ * sockets of systemd that were not handed over.
+ */
+export async function checkAddress(address: ListenAddress): Promise<void> {
+  if (address.kind === 'unix') await removeStale(address.path);
+  if (address.kind === 'fd') activatedDescriptors();
+}
+
+/** Removes a unix socket that nobody serves. */
+async function removeStale(path: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const probe = connect({ path });
   probe

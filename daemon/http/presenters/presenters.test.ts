@@ -50,6 +50,7 @@ const record = (part: Partial<ContainerRecord> = {}): ContainerRecord => ({
   manuallyStopped: false,
   autoRemove: false,
   bootId: '',
+  extensions: {},
   ...part,
 });
 

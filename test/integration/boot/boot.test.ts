@@ -131,6 +131,33 @@ t.test('what the service manager is told', async (t) => {
   t.equal(told, 'bound\nREADY=1\nSTOPPING=1\n');
 });
 
+t.test('a socket handed over by the service manager', async (t) => {
+  const directory = mkdtempSync('/tmp/tsd-activate-');
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const manager = join(directory, 'manager');
+  const script = [
+    '#!/usr/bin/python3',
+    'import os, socket, sys',
+    'pidfile = next(flag for flag in sys.argv if flag.startswith("--pidfile="))',
+    's = socket.socket(socket.AF_UNIX)',
+    's.bind(os.path.dirname(pidfile.split("=")[1]) + "/tsd.sock")',
+    's.listen()',
+    'os.dup2(s.fileno(), 3)',
+    'os.set_inheritable(3, True)',
+    'os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))',
+    `os.execv(${JSON.stringify(program)}, [${JSON.stringify(program)}] + sys.argv[1:])`,
+  ];
+  writeFileSync(manager, `${script.join('\n')}\n`, { mode: 0o755 });
+  const daemon = await startDaemon(t, { program: manager, flags: ['--host=fd://'] });
+  t.equal((await daemon.api('GET', '/_ping')).status, 200);
+  const alone = run([
+    ...daemon.flags().filter((flag) => !/^--(data-root|pidfile)/.test(flag)),
+    `--data-root=${directory}/data`,
+    '--pidfile=',
+  ]);
+  t.match(alone, { status: 1, stderr: /fd:\/\/ needs a socket from systemd/ });
+});
+
 t.test('TLS', async (t) => {
   const directory = mkdtempSync('/tmp/tsd-tls-');
   t.teardown(() => rmSync(directory, { recursive: true }));
