@@ -271,4 +271,14 @@ void client_drop(Client &client, const char *reason) {
   monitor_client_gone(*client.monitor, client, reason);
 }
 
+void client_release(Client &client) {
+  if (client.gone) return;
+  client.gone = true;
+  client.monitor->loop.pause(client.watch);
+  client.fd.reset();
+  client.out.clear();
+  client.in.clear();
+  monitor_client_gone(*client.monitor, client, "error");
+}
+
 }  // namespace tsd

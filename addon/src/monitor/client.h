@@ -48,5 +48,7 @@ void client_pump(Client &client);
 void client_end(Client &client, const char *reason);
 /// Lets it go now and tells the daemon.
 void client_drop(Client &client, const char *reason);
+/// As client_drop(), but the connection is only closed here: it goes on where somebody else holds it.
+void client_release(Client &client);
 
 }  // namespace tsd

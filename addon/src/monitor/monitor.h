@@ -12,6 +12,9 @@
 
 namespace tsd {
 
+/// The second way in, in the run directory.
+constexpr char kSocketName[] = "monitor.sock";
+
 struct Monitor {
   Loop loop;
   DaemonLink link;
@@ -36,7 +39,14 @@ struct Monitor {
 /// Serves until there is nothing left to do. `control`: the daemon's connection.
 void monitor_run(Monitor &monitor, UniqueFd control);
 
-// Called by sessions and clients.
+// Called by the other parts.
+
+/// The session that a message names; the container when it names none; nullptr when there is none.
+Session *monitor_session(Monitor &monitor, const Fields &fields);
+/// From now on only what has been said and written already is brought to its end.
+void monitor_leave(Monitor &monitor);
+/// Somebody connected to the listening socket.
+void monitor_accept(void *monitor, uint32_t events);
 void monitor_process_ended(Session &session);
 void monitor_channel_ready(Session &session);
 void monitor_client_gone(Monitor &monitor, Client &client, const char *reason);

@@ -98,6 +98,8 @@ int slot_of(const PlanContext &context, uint64_t slot, Failure &failure);
 int root_of(PlanContext &context, Failure &failure);
 /// Tells the monitor that what ends the channel from now on is the exec.
 void announce_exec(PlanContext &context);
+/// Everything above 2 closes with the exec.
+void seal_descriptors();
 
 #define TSD_OPERATION(name) int name(PlanContext &context, const Line &line, Failure &failure)
 TSD_OPERATION(op_open_tree);

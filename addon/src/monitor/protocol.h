@@ -68,6 +68,7 @@ constexpr uint16_t code = 32;
 constexpr uint16_t reason = 33;
 constexpr uint16_t lost = 34;
 constexpr uint16_t execs = 35;
+constexpr uint16_t exec_pids = 36;
 }  // namespace field
 
 namespace stream {

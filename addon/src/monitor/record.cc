@@ -15,7 +15,7 @@ namespace tsd {
 namespace {
 
 bool write_whole(int directory, const char *name, const char *text, size_t length) {
-  Text<32> temporary;
+  Text<320> temporary;
   temporary.add(name).add(".tmp");
   UniqueFd file(openat(directory, temporary.text(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return false;
@@ -58,6 +58,19 @@ bool write_exit_record(int directory, const ProcessMark &mark, uint64_t finished
   text.add("\ncode ").add_number(static_cast<uint64_t>(code));
   text.add("\nsignal ").add_number(static_cast<uint64_t>(signal)).add("\n");
   return write_whole(directory, "exit", text.text(), text.length());
+}
+
+bool write_exec_record(int directory, const char *exec, int code, int signal) {
+  if (strchr(exec, '/')) {
+    errno = EINVAL;
+    return false;
+  }
+  Text<300> name;
+  name.add("exec-").add(exec);
+  Text<64> text;
+  text.add("code ").add_number(static_cast<uint64_t>(code));
+  text.add("\nsignal ").add_number(static_cast<uint64_t>(signal)).add("\n");
+  return write_whole(directory, name.text(), text.text(), text.length());
 }
 
 }  // namespace tsd

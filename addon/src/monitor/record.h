@@ -1,4 +1,4 @@
-// Owns the small files of the run directory: `pid` and `exit`. They are written before the daemon hears of what they say.
+// Owns the small files of the run directory: `pid`, `exit` and `exec-<id>`. They are written before the daemon hears of what they say.
 #pragma once
 
 #include <stdint.h>
@@ -19,5 +19,7 @@ uint64_t process_start_time(pid_t pid);
 /// False with errno.
 bool write_pid_record(int directory, const ProcessMark &mark);
 bool write_exit_record(int directory, const ProcessMark &mark, uint64_t finished_at, int code, int signal);
+/// How an exec session ended, as `exec-<id>`. EINVAL for an id that cannot be a file name.
+bool write_exec_record(int directory, const char *exec, int code, int signal);
 
 }  // namespace tsd

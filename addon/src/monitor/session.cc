@@ -162,6 +162,10 @@ void session_end_clients(Session &session, const char *reason) {
   for (Client *client = session.clients; client; client = client->next) client_end(*client, reason);
 }
 
+void session_release_clients(Session &session) {
+  for (Client *client = session.clients; client; client = client->next) client_release(*client);
+}
+
 bool session_sweep(Session &session) {
   bool freed = false;
   for (Client **link = &session.clients; *link;) {

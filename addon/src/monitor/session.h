@@ -68,6 +68,8 @@ bool session_stdin_closes(const Session &session);
 void session_resize(Session &session, unsigned short rows, unsigned short columns);
 /// Lets all clients go after they have read what waits for them.
 void session_end_clients(Session &session, const char *reason);
+/// Lets all clients go at once without a shutdown: whoever holds their connections too can go on with them.
+void session_release_clients(Session &session);
 /// Frees clients that are gone. True when there are none left.
 bool session_sweep(Session &session);
 /// Waits for the process without blocking. True when it has ended.
