@@ -7,25 +7,19 @@ import { Dockerd, dockerdInstalled } from '../../helpers/dockerd.ts';
 import { Docker } from '../../helpers/engine.ts';
 import { busyboxImage, makeDockerArchive } from '../../helpers/image.ts';
 
-const hostNames = (): Set<string> =>
-  new Set([
+/** Links, firewall chains and cgroups of the host that carry a name of this instance. */
+const namesOf = (daemon: TestDaemon): string[] =>
+  [
     ...readdirSync('/sys/class/net'),
-    ...execFileSync('iptables-save', { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => line.startsWith(':TSD-'))
-      .map((line) => line.split(' ')[0] ?? ''),
-    ...readdirSync('/sys/fs/cgroup').flatMap((hierarchy) => {
-      try {
-        return readdirSync(`/sys/fs/cgroup/${hierarchy}`).filter((name) => name.startsWith('tsd-'));
-      } catch {
-        return [];
-      }
-    }),
-  ]);
+    ...execFileSync('iptables-save', { encoding: 'utf8' }).split('\n'),
+    ...readdirSync('/sys/fs/cgroup', { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .flatMap((entry) => readdirSync(`/sys/fs/cgroup/${entry.name}`)),
+  ].filter((name) => name.includes(daemon.bridge) || name.includes(daemon.instance));
 
 t.test('two daemons and a dockerd with the same containers', async (t) => {
-  const before = hostNames();
-  const engines = [new TestDaemon(), new TestDaemon(), ...(dockerdInstalled() ? [new Dockerd()] : [])];
+  const daemons = [new TestDaemon(), new TestDaemon()] as const;
+  const engines = [...daemons, ...(dockerdInstalled() ? [new Dockerd()] : [])];
   t.equal(engines.length, 3, 'a dockerd is installed');
   for (const engine of engines) t.teardown(() => engine.cleanup());
   const dockers = engines.map((engine) => new Docker(engine));
@@ -45,7 +39,7 @@ t.test('two daemons and a dockerd with the same containers', async (t) => {
   t.equal(new Set(pids).size, 3);
 
   const [first, second, peer] = dockers as [Docker, Docker, Docker];
-  await (first.engine as TestDaemon).restart('SIGKILL');
+  await daemons[0].restart('SIGKILL');
   t.equal(await first.inspect('same', '{{.State.Running}} {{.State.Pid}}'), `true ${pids[0]}`);
   await first.ok('rm', '-f', 'same');
   for (const [docker, pid] of [
@@ -56,12 +50,9 @@ t.test('two daemons and a dockerd with the same containers', async (t) => {
     const gateway = await docker.inspect('same', '{{.NetworkSettings.Networks.bridge.Gateway}}');
     t.match(await docker.ok('run', '--rm', 'busybox', 'ping', '-c', '1', '-w', '5', gateway), /1 packets received/);
   }
+  for (const daemon of daemons) t.not(namesOf(daemon).length, 0, 'it has names while it runs');
   for (const engine of engines) await engine.cleanup();
-  t.same(
-    [...hostNames()].filter((name) => !before.has(name) && name.includes('tsd')),
-    [],
-    'no name is left on the host',
-  );
+  t.same(daemons.flatMap(namesOf), [], 'no name is left on the host');
 });
 
 t.test('a second daemon on the same data-root is refused', async (t) => {

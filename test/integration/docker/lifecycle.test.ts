@@ -30,6 +30,7 @@ t.test('created, running, exited, started again', async (t) => {
   t.equal(await status('POST', `/containers/${id}/stop`), 304, 'stop of a stopped one');
   await docker.ok('restart', '-t', '0', 'life');
   t.equal(await docker.inspect('life', '{{.State.Status}}'), 'running');
+  await docker.spawn(['logs', '-f', 'life']).until('run\nrun\n');
   await docker.ok('kill', 'life');
   t.equal(await docker.ok('wait', 'life'), '137');
   t.equal(await docker.ok('logs', 'life'), 'run\nrun', 'the log holds both runs');
