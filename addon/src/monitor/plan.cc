@@ -164,6 +164,15 @@ int Plan::read(const char *bytes, size_t size, uint32_t *index, Failure &failure
   return 0;
 }
 
+bool Plan::in_order(uint16_t first, uint16_t second) const {
+  bool seen = false;
+  for (uint32_t i = 0; i < count_; i++) {
+    if (lines_[i].op == second) return seen;
+    seen = seen || lines_[i].op == first;
+  }
+  return false;
+}
+
 const OperationEntry *find_operation(uint16_t op) {
   for (const OperationEntry &entry : kOperations) {
     if (entry.op == op) return &entry;

@@ -38,6 +38,9 @@ class Plan {
   /// lack arguments (EINVAL); `*index` is the line then.
   int read(const char *bytes, size_t size, uint32_t *index, Failure &failure);
 
+  /// True when a line `first` stands before a line `second`.
+  bool in_order(uint16_t first, uint16_t second) const;
+
   uint32_t count() const { return count_; }
   const Line &line(uint32_t index) const { return lines_[index]; }
 

@@ -39,7 +39,9 @@ struct Session {
 
   UniqueFd channel;  // closed once the exec has succeeded
   Watch channel_watch;
-  bool go = false;         // the daemon's word has been passed on
+  // The daemon has said its word; `terminal_first`: it is passed on when the terminal has come.
+  bool go = false;
+  bool terminal_first = false;
   bool executing = false;  // the child has said that only the exec is left
   bool failed = false;
 

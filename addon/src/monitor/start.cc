@@ -78,6 +78,7 @@ int start_plan(Session &session, ReceivedFrame &frame, size_t first_slot, Launch
   if (!bytes) return failure.failure.set("plan", EINVAL, "no plan");
   Plan plan;
   if (plan.read(bytes, size, &failure.index, failure.failure) != 0) return -1;
+  session.terminal_first = session.tty && plan.in_order(op::console, op::await_go);
   // Slots take 1 KiB; nothing of the context is needed once the child runs.
   PlanContext context;
   context.plan = &plan;
@@ -93,8 +94,10 @@ void read_streams(Session &session, const Fields &fields) {
   session.stdin_once = fields.number(field::stdin_once) != 0;
 }
 
+// Only when the terminal has come: a size that was asked for before the start must be set before the program can look at it.
 void pass_go(Session &session) {
   session.go = true;
+  if (session.terminal_first) return;
   ChannelWord word = {};
   word.word = Word::go;
   if (session.channel.valid()) channel_send(session.channel.get(), word);
@@ -286,6 +289,8 @@ void monitor_channel_ready(Session &session) {
         break;
       case Word::terminal:
         session_take_terminal(session, static_cast<UniqueFd &&>(came));
+        session.terminal_first = false;
+        if (session.go) pass_go(session);
         break;
       case Word::process:
         take_process(session, word, static_cast<UniqueFd &&>(came));
