@@ -19,7 +19,7 @@ import { instanceOf } from '../../daemon/base/ids.ts';
 import { type DockerOptions, type DockerResult, runDocker } from './docker.ts';
 import { busyboxImage, makeDockerArchive } from './image.ts';
 import { type Instance, leftoversOf, removeInstance } from './leftovers.ts';
-import { plain } from './plain.ts';
+import { server } from './plain.ts';
 import { waitReady } from './ready.ts';
 
 /** The part of a tap test that is needed: its end. */
@@ -110,7 +110,7 @@ export class TestDaemon {
   async start(): Promise<void> {
     if (this.#child !== undefined) throw new Error('the daemon runs already');
     const log = openSync(this.logFile, 'a');
-    const child = spawn(...plain(this.#options.program ?? join(checkout, 'daemon/tsd'), this.flags()), {
+    const child = spawn(...server(this.#options.program ?? join(checkout, 'daemon/tsd'), this.flags()), {
       stdio: ['ignore', log, log],
       env: { ...process.env, ...this.#options.env },
     });

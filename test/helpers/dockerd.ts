@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type DockerOptions, type DockerResult, runDocker } from './docker.ts';
+import { server } from './plain.ts';
 import { waitReady } from './ready.ts';
 
 const program = '/usr/sbin/dockerd';
@@ -72,7 +73,8 @@ export class Dockerd {
       `--pidfile=${this.root}/docker.pid`,
       ...this.#flags,
     ];
-    const child = spawn('unshare', ['-n', '-m', '--propagation', 'private', 'sh', '-c', script, 'dockerd', ...flags], {
+    const command = ['-n', '-m', '--propagation', 'private', 'sh', '-c', script, 'dockerd', ...flags];
+    const child = spawn(...server('unshare', command), {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
