@@ -239,6 +239,7 @@ interface Native {
   kernelFeatures(): KernelFeatures;
   notify(path: string, text: string): void;
   lockFile(fd: number): boolean;
+  attachDeviceProgram(directory: string, program: Uint8Array): void;
   compileSeccomp(profile: {
     defaultAction: number;
     architectures: readonly number[];
@@ -386,6 +387,14 @@ export function compileSeccomp(profile: SeccompProfile): Uint8Array {
     architectures: profile.architectures,
     rules: profile.rules,
   });
+}
+
+/**
+ * Attaches a device program (struct bpf_insn[]) to a cgroup v2 directory, in place of those attached to it before. bpf(2); EPERM, EINVAL when
+ * the kernel refuses the program.
+ */
+export function attachDeviceProgram(directory: string, program: Uint8Array): void {
+  native.attachDeviceProgram(directory, program);
 }
 
 /**

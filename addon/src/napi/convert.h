@@ -40,6 +40,7 @@ std::vector<const char *> pointers_of(const std::vector<std::string> &list);
 
 // One function a subject file; init.cc calls each once.
 void register_archive(Napi::Env env, Napi::Object exports);
+void register_bpf(Napi::Env env, Napi::Object exports);
 void register_descriptors(Napi::Env env, Napi::Object exports);
 void register_features(Napi::Env env, Napi::Object exports);
 void register_monitor(Napi::Env env, Napi::Object exports);

@@ -14,6 +14,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AddonState());
   exports.Set("configure", Napi::Function::New<configure>(env, "configure"));
   register_archive(env, exports);
+  register_bpf(env, exports);
   register_descriptors(env, exports);
   register_features(env, exports);
   register_monitor(env, exports);

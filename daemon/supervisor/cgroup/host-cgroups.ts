@@ -3,8 +3,10 @@
 import { type Dirent, existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { attachDeviceProgram } from '../../../addon/index.ts';
 import { EngineError, messageOf, notFound, unavailable } from '../../base/errors.ts';
 import type { CgroupEntry, CgroupMode, CgroupStatistics, Cgroups, Hierarchy } from './cgroup.ts';
+import { deviceProgram } from './device-program.ts';
 import { untilEvent } from './events.ts';
 import { isBusy, isMissing, parseKeyed, parseNumbers, readControl, refusal, writeControl } from './files.ts';
 import type { LinuxResources } from './resources.ts';
@@ -35,8 +37,8 @@ export class HostCgroups implements Cgroups {
       hierarchies.flatMap((hierarchy) => hierarchy.controllers.map((controller) => [controller, hierarchy])),
     );
     const named = [...this.#byController.keys()].filter((name) => !name.startsWith('name='));
-    // v2 has no freezer controller: every group can be frozen.
-    this.controllers = [...new Set(this.#unified === undefined ? named : [...named, 'freezer'])].sort();
+    // v2 has neither controller: every group can be frozen, and devices are restricted by a program.
+    this.controllers = [...new Set(this.#unified === undefined ? named : [...named, 'devices', 'freezer'])].sort();
   }
 
   create(path: string, resources: LinuxResources): void {
@@ -44,6 +46,7 @@ export class HostCgroups implements Cgroups {
     try {
       for (const hierarchy of this.#hierarchies) this.#make(hierarchy, path, made);
       for (const write of this.#writes(resources)) this.#apply(path, write);
+      this.#applyDevices(path, resources);
     } catch (error) {
       for (const directory of made.reverse()) {
         try {
@@ -67,6 +70,7 @@ export class HostCgroups implements Cgroups {
         this.#apply(path, write);
         if (before !== undefined) undo.push({ file, value: before });
       }
+      this.#applyDevices(path, resources);
     } catch (error) {
       for (const { file, value } of undo.reverse()) {
         try {
@@ -258,6 +262,23 @@ export class HostCgroups implements Cgroups {
       } catch (error) {
         if (!isMissing(error)) throw refusal(file, write.value, error);
       }
+    }
+  }
+
+  /** v2 has no list of devices but a program; it counts where v1's controller is not mounted. */
+  #applyDevices(path: string, { devices }: LinuxResources): void {
+    if (devices === undefined || this.#unified === undefined) return;
+    if (this.#byController.get('devices')?.version === 1) return;
+    const program = deviceProgram(devices);
+    if (program === undefined) return;
+    try {
+      attachDeviceProgram(`${this.#unified.mountPoint}${path}`, program);
+    } catch (error) {
+      throw new EngineError(
+        'internal',
+        `cannot restrict the devices of control group ${path}: ${messageOf(error)}`,
+        error,
+      );
     }
   }
 
