@@ -37,7 +37,7 @@ ssize_t read_output(Output &output) {
   } while (count < 0 && errno == EINTR);
   if (count < 0 && errno == EAGAIN) return -1;
   if (count <= 0) {
-    // EIO: the last slave of the terminal has been closed. A program may open it again while it runs, so its end is PID 1's.
+    // EIO: no slave of the terminal is open, not even the one held here. Its end is the end of the process.
     if (output.session->tty && output.session->state != SessionState::exited) {
       output.session->monitor->loop.pause(output.watch);
       return -1;
@@ -105,6 +105,7 @@ void session_watch(Session &session) {
 
 void session_take_terminal(Session &session, UniqueFd master) {
   fcntl(master.get(), F_SETFL, fcntl(master.get(), F_GETFL) | O_NONBLOCK);
+  session.slave.reset(open_slave(master.get()));
   // Two numbers for one terminal: reading and writing are waited for apart.
   if (session.open_stdin) {
     session.stdin_fd.reset(fcntl(master.get(), F_DUPFD_CLOEXEC, 3));
@@ -131,6 +132,7 @@ void session_balance(Session &session) {
 }
 
 void session_drain(Session &session) {
+  session.slave.reset();
   for (Output &output : session.outputs) {
     size_t total = 0;
     while (output.fd.valid() && total < kDrainLimit) {

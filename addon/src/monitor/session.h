@@ -46,6 +46,7 @@ struct Session {
   bool failed = false;
 
   Output outputs[2];
+  UniqueFd slave;  // held, so that the terminal outlives a program that closes and opens it again
   UniqueFd stdin_fd;
   Watch stdin_watch;
   unsigned short rows = 0, columns = 0;  // asked for before there was a terminal

@@ -26,12 +26,14 @@ int open_terminal(int root, const char *path, Terminal &terminal, Failure &failu
   if (system.f_type != DEVPTS_SUPER_MAGIC) return failure.set("devpts", ENOTTY, path);
   int unlocked = 0;
   if (ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0) return failure.set("TIOCSPTLCK", errno, path);
-  int slave = ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  int slave = open_slave(master.get());
   if (slave < 0) return failure.set("TIOCGPTPEER", errno, path);
   terminal.master = master.release();
   terminal.slave = slave;
   return 0;
 }
+
+int open_slave(int master) { return ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }
 
 int set_window_size(int terminal, unsigned short rows, unsigned short columns) {
   struct winsize size = {};
