@@ -81,6 +81,11 @@ class MonitorRuntime implements Runtime {
     return this.#cgroups.unsupported(buildSpec(input, this.#lookup).linux.resources);
   }
 
+  update(input: SpecInput): void {
+    const { devices: _, pids = { limit: -1 }, ...limits } = buildSpec(input, this.#lookup).linux.resources;
+    this.#cgroups.update(input.cgroupPath, { ...limits, pids });
+  }
+
   async launch(input: LaunchInput): Promise<ContainerProcess> {
     const waiting = input.attaches.map(({ descriptor }) => descriptor);
     const { cgroupPath } = input.spec;

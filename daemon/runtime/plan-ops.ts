@@ -158,28 +158,31 @@ export const ops = {
     line('mount-attributes', path, set, clear, propagationType, recursive),
 } as const;
 
-function argumentBytes(argument: PlanArgument): Uint8Array {
-  if (typeof argument === 'string') return Buffer.from(argument, 'utf8');
-  if (argument instanceof Uint8Array) return argument;
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(argument)));
-  return bytes;
-}
+const lengthOf = (argument: PlanArgument): number => {
+  if (typeof argument === 'string') return Buffer.byteLength(argument);
+  return argument instanceof Uint8Array ? argument.length : 8;
+};
 
 /** The plan as the monitor reads it. */
 export function encodePlan(plan: Plan): Uint8Array {
-  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (const { args } of plan) {
+    size += 4;
+    for (const argument of args) size += 4 + lengthOf(argument);
+  }
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
   for (const { op, args } of plan) {
-    const head = Buffer.allocUnsafe(4);
-    head.writeUInt16LE(opNumber[op], 0);
-    head.writeUInt16LE(args.length, 2);
-    parts.push(head);
+    at = bytes.writeUInt16LE(opNumber[op], at);
+    at = bytes.writeUInt16LE(args.length, at);
     for (const argument of args) {
-      const bytes = argumentBytes(argument);
-      const length = Buffer.allocUnsafe(4);
-      length.writeUInt32LE(bytes.length);
-      parts.push(length, bytes);
+      const length = lengthOf(argument);
+      at = bytes.writeUInt32LE(length, at);
+      if (typeof argument === 'string') bytes.write(argument, at);
+      else if (argument instanceof Uint8Array) bytes.set(argument, at);
+      else bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(argument)), at);
+      at += length;
     }
   }
-  return Buffer.concat(parts);
+  return bytes;
 }

@@ -190,6 +190,11 @@ export interface Runtime {
   observe(runDirectory: string, id: string): Promise<Observation>;
   /** Fails with kind invalid-argument when the spec cannot be built (bad capability, sysctl, …): called at create. */
   validate(input: SpecInput): void;
+  /**
+   * Writes the limits of a changed HostConfig to the cgroup of a running container, all or none (invalid-argument names what was refused).
+   * Devices stay as they were at the start.
+   */
+  update(input: SpecInput): void;
   /** What of the request this host cannot do, as sentences for the `Warnings` of the create answer. */
   warnings(input: SpecInput): readonly string[];
 }

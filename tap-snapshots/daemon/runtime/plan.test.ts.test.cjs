@@ -159,7 +159,6 @@ oom-score         0
 umask             022
 working-directory / 0 0
 await-go
-await-go
 bounding-set      0xa80425fb
 seccomp           4 <4000 bytes>
 user              0 0 0 10

@@ -64,6 +64,22 @@ t.test('limits are written, updated, and restored when one of an update is refus
   t.throws(() => cgroups.update(path, {}), { kind: 'not-found', message: `no control group ${path}` });
 });
 
+t.test("a running container's limits follow its changed configuration", async (t) => {
+  const MIB = 1024 * 1024;
+  const run = await place.run(['sleep', '1000'], { spec: { hostConfig: { Memory: 32 * MIB, PidsLimit: 5 } } });
+  place.runtime.update({ ...run.spec, hostConfig: { Memory: 64 * MIB, NanoCpus: 250_000_000 } });
+  const statistics = cgroups.statistics(run.spec.cgroupPath);
+  t.equal(statistics.memory?.limit, 64 * MIB);
+  t.equal(statistics.pids?.limit, undefined);
+  t.match(limitOf(run.spec.cgroupPath, ['cpu', 'cpu.cfs_quota_us'], 'cpu.max'), /^25000/);
+  t.throws(
+    () => place.runtime.update({ ...run.spec, hostConfig: { Memory: 1 } }),
+    /Minimum memory limit allowed is 6MB/,
+  );
+  run.process.signal(9);
+  await run.process.exited;
+});
+
 t.test('freeze and thaw', async (t) => {
   const run = await place.run(['sh', '-c', 'while true; do echo x; sleep 0.01; done']);
   await cgroups.freeze(run.spec.cgroupPath);
