@@ -120,7 +120,7 @@ t.test('killed at random moments of create, start, stop and rm', async (t) => {
 t.test('a monitor that is killed takes its container along, and the daemon says why', async (t) => {
   const daemon = await startDaemon(t);
   await daemon.loadBusybox();
-  await daemon.docker(['run', '-d', '--name', 'orphan', 'busybox', 'sleep', '1000']);
+  await daemon.dockerOk(['run', '-d', '--name', 'orphan', 'busybox', 'sleep', '1000']);
   const pid = Number((await daemon.docker(['inspect', '-f', '{{.State.Pid}}', 'orphan'])).stdout);
   const monitor = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
   process.kill(monitor, 'SIGKILL');

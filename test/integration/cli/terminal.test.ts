@@ -40,7 +40,9 @@ t.test('docker run -it', async (t) => {
     await session.expect(/sleep 1000\r\n/);
     session.type('\x1a');
     await session.expect(/Stopped/);
-    session.type('kill -9 %1; wait %1; exit 8\n');
+    session.type('exit 8\n');
+    await session.expect(/You have stopped jobs/);
+    session.type('exit 8\n');
     t.equal(await session.exit, 8);
   });
 
