@@ -2,7 +2,7 @@
 
 /**
  * The command line that runs `command` without what tap puts into every process that a test spawns, whatever environment is given:
- * NODE_OPTIONS with tap's module loader.  The pid is the command's own.
+ * NODE_OPTIONS with tap's module loader. The pid is the command's own.
  */
 export const plain = (command: string, args: readonly string[]): [string, string[]] => [
   '/usr/bin/env',

@@ -24,7 +24,7 @@ def write_all(descriptor, data):
 
 def relay(master):
     control = b""
-    sources = [0, 3, master]
+    sources = [3, 0, master]  # a new size goes before what is typed after it
     while True:
         for source in select.select(sources, [], [])[0]:
             try:
