@@ -234,6 +234,7 @@ interface Native {
   statInRoot(root: number, path: string, flags: number): FileStatus | undefined;
   createNetworkNamespace(request?: Uint8Array): Promise<NetworkNamespace>;
   openNetlink(namespace?: number, protocol?: number): Promise<number>;
+  connectTcp(namespace: number, address: string, port: number): Promise<number>;
   netlinkTransact(fd: number, request: Uint8Array): Promise<Uint8Array>;
   boundingSet(): bigint;
   kernelFeatures(): KernelFeatures;
@@ -408,6 +409,14 @@ export function createNetworkNamespace(request?: Uint8Array): Promise<NetworkNam
 /** A netlink socket with extended acknowledgements in a namespace (the daemon's when none is given); `protocol` 0 is NETLINK_ROUTE. */
 export function openNetlink(namespace?: number, protocol?: number): Promise<number> {
   return native.openNetlink(namespace, protocol);
+}
+
+/**
+ * A TCP connection to a numeric address of a network namespace (its loopback), made on a worker thread that is there for the moment.
+ * The caller closes it; `namespace` stays open until the promise is settled. Rejects with the SystemError `connect` (ECONNREFUSED, ETIMEDOUT).
+ */
+export function connectTcp(namespace: number, address: string, port: number): Promise<number> {
+  return native.connectTcp(namespace, address, port);
 }
 
 /**

@@ -20,6 +20,8 @@ import type { HostFeatures } from './runtime/types.ts';
 import { ContainerTable } from './store/containers.ts';
 import { Database } from './store/database.ts';
 import { EventTable } from './store/events.ts';
+import { ExecTable } from './store/execs.ts';
+import { HealthTable } from './store/health.ts';
 import { MetaTable } from './store/meta.ts';
 import { openCgroups } from './supervisor/cgroup/detect.ts';
 import { hostFacts } from './system/host.ts';
@@ -134,6 +136,8 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     execRoot,
     bootId: readWord('/proc/sys/kernel/random/boot_id'),
     table: new ContainerTable(database, events),
+    execs: new ExecTable(database, events),
+    healths: new HealthTable(database, events),
     images,
     networks,
     volumes,

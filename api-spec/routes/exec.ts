@@ -51,3 +51,13 @@ export const ExecInspect = route({
   params: idParams,
   responses: { 200: { description: 'The session.', schema: ExecInspectSchema }, ...errors(404) },
 });
+
+export const ExecKill = route({
+  method: 'POST',
+  path: '/exec/:id/kill',
+  summary: "Send a signal to a session's process (an extension: Docker has no such route).",
+  tag,
+  params: idParams,
+  query: z.object({ signal: q.text() }),
+  responses: { 204: { description: 'Sent.' }, ...errors(400, 404, 409) },
+});

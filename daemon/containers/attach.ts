@@ -44,7 +44,7 @@ export class PendingAttaches {
 }
 
 /** Ends the clients' connections. */
-export function closeAll(requests: readonly AttachRequest[]): void {
+export function closeAll(requests: readonly Pick<AttachRequest, 'descriptor'>[]): void {
   for (const { descriptor } of requests) {
     try {
       close(descriptor);

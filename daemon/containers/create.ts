@@ -8,6 +8,8 @@ import { UndoStack } from '../base/undo-stack.ts';
 import { portRequests } from '../networks/ports.ts';
 import type { ResolvedUser, SpecInput } from '../runtime/types.ts';
 import { containerEvent, type Engine, resolve } from './engine.ts';
+import { extensionsOf } from './extensions.ts';
+import { checkHealthLabels } from './health-policy.ts';
 import { checkHostConfig, warningsOf, withDefaults } from './host-config.ts';
 import { checkConfig, mergeConfig } from './merge-config.ts';
 import { collectMounts, type MountWish } from './mount-specs.ts';
@@ -68,6 +70,8 @@ function draftOf(engine: Engine, request: CreateRequest, name: string): Containe
   const hostConfig = withDefaults(request.hostConfig, engine.defaults);
   const config = { ...merged, Hostname: hostnameOf(merged.Hostname, hostConfig, id) };
   checkConfig(config);
+  const extensions = extensionsOf(request.config.Labels ?? {});
+  checkHealthLabels(request.config, config, extensions);
   portRequests(hostConfig, config);
   return {
     id,
@@ -91,6 +95,7 @@ function draftOf(engine: Engine, request: CreateRequest, name: string): Containe
     manuallyStopped: false,
     autoRemove: hostConfig.AutoRemove === true,
     bootId: '',
+    extensions,
   };
 }
 

@@ -5,13 +5,16 @@ import type { KeyedLock } from '../base/keyed-lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Images } from '../images/types.ts';
 import type { Networks } from '../networks/types.ts';
-import type { ContainerProcess, HostFeatures, Runtime, SpecInput } from '../runtime/types.ts';
+import type { ContainerProcess, ExecProcess, HostFeatures, Runtime, SpecInput } from '../runtime/types.ts';
 import type { ContainerTable } from '../store/containers.ts';
 import type { NewEvent } from '../store/events.ts';
+import type { ExecTable } from '../store/execs.ts';
+import type { HealthTable } from '../store/health.ts';
 import type { Cgroups } from '../supervisor/cgroup/cgroup.ts';
 import type { Volumes } from '../volumes/types.ts';
 import type { PendingAttaches } from './attach.ts';
 import type { Background } from './background.ts';
+import type { HealthCheck } from './health.ts';
 import type { ContainerDefaults } from './host-config.ts';
 import { hasProcess } from './lifecycle.ts';
 import type { ContainerRecord } from './types.ts';
@@ -26,6 +29,8 @@ export interface ContainersOptions {
   /** /proc/sys/kernel/random/boot_id. */
   readonly bootId: string;
   readonly table: ContainerTable;
+  readonly execs: ExecTable;
+  readonly healths: HealthTable;
   readonly images: Images;
   readonly networks: Networks;
   readonly volumes: Volumes;
@@ -49,6 +54,10 @@ export interface Engine extends ContainersOptions {
   /** One key a container. */
   readonly lock: KeyedLock;
   readonly live: Map<string, Live>;
+  /** Exec sessions that run or are being started, by exec id. */
+  readonly sessions: Map<string, Promise<ExecProcess>>;
+  /** Health checks that go on, by container. */
+  readonly checks: Map<string, HealthCheck>;
   /** Clients that attached before the start. */
   readonly pending: PendingAttaches;
   readonly waiters: Waiters;

@@ -5,6 +5,8 @@ import { nowNs } from '../base/time.ts';
 import type { ContainerProcess, ExitRecord } from '../runtime/types.ts';
 import type { NewEvent } from '../store/events.ts';
 import { containerEvent, type Engine } from './engine.ts';
+import { endSessions } from './exec.ts';
+import { endChecks } from './health.ts';
 import { hasProcess, next, sourcesOf } from './lifecycle.ts';
 import { cgroupPath } from './paths.ts';
 import { removeUnderLock } from './remove.ts';
@@ -63,6 +65,8 @@ export async function exitUnderLock(engine: Engine, id: string, exit: ExitRecord
     events,
   );
   if (ended === undefined) return;
+  endChecks(engine, ended);
+  endSessions(engine, ended);
   await leave(engine, ended, record.state === 'stopping');
   engine.waiters.exited(id, { statusCode: exit.code, error: exit.monitorLost ? LOST : undefined });
   engine.background.run('remove control group', id, () => engine.cgroups.remove(cgroup));

@@ -87,6 +87,17 @@ const expected: Readonly<Record<Trigger, Partial<Record<ContainerState, string>>
     removing: '!removing',
     dead: '!dead',
   },
+  exec: {
+    running: 'running',
+    stopping: 'stopping',
+    paused: '!paused',
+    restarting: '!restarting',
+    created: '!not-running',
+    starting: '!not-running',
+    exited: '!not-running',
+    removing: '!not-running',
+    dead: '!not-running',
+  },
   rename: {
     created: 'created',
     starting: 'starting',
@@ -154,6 +165,7 @@ t.test("Docker's words", async (t) => {
   };
   t.equal(text('paused', 'start', 'paused'), 'conflict: cannot start a paused container, try unpause instead');
   t.equal(text('paused', 'attach', 'paused'), 'conflict: container web is paused, unpause the container before attach');
+  t.equal(text('paused', 'exec', 'paused'), 'conflict: Container ID is paused, unpause the container before exec');
   t.equal(text('already-paused', 'pause', 'paused'), 'conflict: Container ID is already paused');
   t.equal(text('not-running', 'pause', 'created'), 'conflict: container ID is not running');
   t.equal(text('not-paused', 'unpause', 'created'), 'internal: Container ID is not paused');

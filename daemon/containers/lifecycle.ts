@@ -20,6 +20,7 @@ export const triggers = [
   'unpause',
   'signal',
   'attach',
+  'exec',
   'rename',
   'remove',
   'remove-failed',
@@ -72,6 +73,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: '!not-running',
     attach: 'created',
+    exec: '!not-running',
     rename: 'created',
     remove: 'removing',
     'remove-failed': '!unexpected',
@@ -89,6 +91,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: '!not-running',
     attach: 'starting',
+    exec: '!not-running',
     rename: 'starting',
     remove: '!running',
     'remove-failed': '!unexpected',
@@ -106,6 +109,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: 'running',
     attach: 'running',
+    exec: 'running',
     rename: 'running',
     remove: '!running',
     'remove-failed': '!unexpected',
@@ -123,6 +127,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: 'running',
     signal: 'paused',
     attach: '!paused',
+    exec: '!paused',
     rename: 'paused',
     remove: '!running',
     'remove-failed': '!unexpected',
@@ -140,6 +145,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: 'exited',
     attach: '!restarting',
+    exec: '!restarting',
     rename: 'restarting',
     remove: '!restarting',
     'remove-failed': '!unexpected',
@@ -157,6 +163,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: 'stopping',
     attach: 'stopping',
+    exec: 'stopping',
     rename: 'stopping',
     remove: '!running',
     'remove-failed': '!unexpected',
@@ -174,6 +181,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: '!not-running',
     attach: 'exited',
+    exec: '!not-running',
     rename: 'exited',
     remove: 'removing',
     'remove-failed': '!unexpected',
@@ -191,6 +199,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: '!not-running',
     attach: '!removing',
+    exec: '!not-running',
     rename: '!removing',
     remove: '!removing',
     'remove-failed': 'dead',
@@ -208,6 +217,7 @@ const table: Readonly<Record<ContainerState, Row>> = {
     unpause: '!not-paused',
     signal: '!not-running',
     attach: '!dead',
+    exec: '!not-running',
     rename: '!dead',
     remove: 'removing',
     'remove-failed': '!unexpected',
@@ -250,6 +260,7 @@ export function refusalError(
   const { id, name, state } = container;
   switch (reason) {
     case 'paused':
+      if (trigger === 'exec') return conflict(`Container ${id} is paused, unpause the container before exec`);
       return trigger === 'attach'
         ? conflict(`container ${name} is paused, unpause the container before attach`)
         : conflict('cannot start a paused container, try unpause instead');

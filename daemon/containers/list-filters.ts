@@ -110,6 +110,8 @@ export interface Surroundings {
   /** Bounds of `before` and `since`, ns; both exclusive. */
   readonly createdBefore?: bigint;
   readonly createdAfter?: bigint;
+  /** Docker's word by container; one that is not in it has no health. */
+  readonly healths?: ReadonlyMap<string, string>;
   /** Names and ids of the container's networks. */
   readonly networksOf: (record: ContainerRecord) => readonly { readonly name: string; readonly id: string }[];
 }
@@ -128,7 +130,7 @@ function matchesVolume(record: ContainerRecord, wanted: readonly string[]): bool
   );
 }
 
-function matchesState(record: ContainerRecord, filters: ListFilters): boolean {
+function matchesState(record: ContainerRecord, filters: ListFilters, around: Surroundings): boolean {
   const { values } = filters;
   const status = dockerStatus(record.state, record.startedNs !== 0n);
   if (!matchesPattern(values.status, [status])) return false;
@@ -137,13 +139,7 @@ function matchesState(record: ContainerRecord, filters: ListFilters): boolean {
     if (!ended || !filters.exitCodes.includes(record.exitCode)) return false;
   }
   const healths = values.health ?? [];
-  return healths.length === 0 || healths.includes(healthOf(record));
-}
-
-/** Docker's word for the health of a container: probes that have not been run yet are `starting`. */
-export function healthOf(record: ContainerRecord): string {
-  const test = record.config.Healthcheck?.Test ?? [];
-  return test.length === 0 || test[0] === 'NONE' ? 'none' : 'starting';
+  return healths.length === 0 || healths.includes(around.healths?.get(record.id) ?? 'none');
 }
 
 /** Whether a container is in the list; limit and `all` are the caller's. */
@@ -155,7 +151,7 @@ export function matches(record: ContainerRecord, filters: ListFilters, around: S
   if (!matchesLabels(record.config.Labels ?? {}, values.label ?? [])) return false;
   if (around.createdBefore !== undefined && record.createdNs >= around.createdBefore) return false;
   if (around.createdAfter !== undefined && record.createdNs <= around.createdAfter) return false;
-  if (!matchesState(record, filters)) return false;
+  if (!matchesState(record, filters, around)) return false;
   if (!matchesVolume(record, values.volume ?? [])) return false;
   if (around.ancestors !== undefined && !around.ancestors.has(record.imageId)) return false;
   const networks = values.network ?? [];

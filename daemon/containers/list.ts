@@ -22,7 +22,8 @@ export async function viewOf(engine: Engine, record: ContainerRecord, size: bool
     hostnamePath: path('hostname'),
     hostsPath: path('hosts'),
     resolvConfPath: path('resolv.conf'),
-    execIds: [],
+    execIds: engine.execs.liveIds(record.id),
+    health: engine.healths.of(record.id),
     ...(sizeRw === undefined ? {} : { sizeRw, sizeRootFs: sizeRw + (engine.images.byId(record.imageId)?.size ?? 0) }),
     graphDriver: graphDriver(engine, record),
   };
@@ -71,6 +72,7 @@ function surroundings(engine: Engine, request: ListRequest): Surroundings {
     createdBefore: before[0],
     createdAfter: since.at(-1),
     networksOf: (record) => networksOf(engine, record),
+    healths: engine.healths.statuses(),
   };
 }
 

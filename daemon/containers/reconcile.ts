@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { ExitRecord, Observation } from '../runtime/types.ts';
 import { containerEvent, type Engine } from './engine.ts';
+import { adoptSessions } from './exec.ts';
 import { exitUnderLock, restartLater } from './exit.ts';
+import { resumeChecks } from './health.ts';
 import { hasProcess, sourcesOf } from './lifecycle.ts';
 import { cgroupPath, runDirectory } from './paths.ts';
 import { finishRemoval, removeDirectory, removeRunDirectory, removeUnderLock } from './remove.ts';
@@ -152,7 +154,9 @@ async function apply(engine: Engine, row: ContainerRecord, observation: Observat
 function adopt(engine: Engine, row: ContainerRecord, observation: Observation): void {
   if (observation.kind !== 'running') return;
   engine.live.set(row.id, { process: observation.process });
+  adoptSessions(engine, row, observation.process);
   engine.watch(row.id, observation.process);
+  resumeChecks(engine, row.id);
 }
 
 /** The second transaction of a start, in the place of the daemon that could not write it. */

@@ -6,7 +6,9 @@ import { attach, PendingAttaches, prepareAttach } from './attach.ts';
 import { Background } from './background.ts';
 import { checkFree, createContainer } from './create.ts';
 import { type ContainersOptions, containerEvent, current, type Engine, resolve } from './engine.ts';
+import { createExec, inspectExec, killExec, resizeExec, startExec } from './exec.ts';
 import { watchExit } from './exit.ts';
+import { stopAllChecks } from './health.ts';
 import { hasProcess, isRunning, next, refusalError } from './lifecycle.ts';
 import { listContainers, viewOf } from './list.ts';
 import { logStream } from './logs.ts';
@@ -29,6 +31,9 @@ import type {
   Containers,
   ContainerView,
   CreateRequest,
+  ExecRecord,
+  ExecRequest,
+  ExecStart,
   ListRequest,
   LogsRequest,
   WaitCondition,
@@ -48,6 +53,8 @@ export class ContainerService implements Containers {
       ...options,
       lock: new KeyedLock(),
       live: new Map(),
+      sessions: new Map(),
+      checks: new Map(),
       pending: new PendingAttaches(),
       waiters: new Waiters(),
       background: new Background(options.log),
@@ -167,6 +174,26 @@ export class ContainerService implements Containers {
     return attach(this.#engine, id, options, connection);
   }
 
+  createExec(reference: string, request: ExecRequest): string {
+    return createExec(this.#engine, reference, request);
+  }
+
+  startExec(id: string, options: ExecStart, take: (() => ClientConnection) | undefined): Promise<void> {
+    return startExec(this.#engine, id, options, take);
+  }
+
+  inspectExec(id: string): ExecRecord {
+    return inspectExec(this.#engine, id);
+  }
+
+  resizeExec(id: string, rows: number, columns: number): Promise<void> {
+    return resizeExec(this.#engine, id, rows, columns);
+  }
+
+  killExec(id: string, signal: string): Promise<void> {
+    return killExec(this.#engine, id, signal);
+  }
+
   resize(reference: string, rows: number, columns: number): Promise<void> {
     return resizeContainer(this.#engine, reference, rows, columns);
   }
@@ -202,6 +229,7 @@ export class ContainerService implements Containers {
     const engine = this.#engine;
     engine.closing.value = true;
     for (const { timer } of engine.restarts.values()) clearTimeout(timer);
+    stopAllChecks(engine);
     engine.pending.dropAll();
     for (const [id, { process }] of engine.live) {
       try {

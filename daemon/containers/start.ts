@@ -9,6 +9,7 @@ import type { ContainerProcess, ResolvedUser, SpecInput } from '../runtime/types
 import { MAX_ACCOUNT_FILE, resolveUser } from '../runtime/user.ts';
 import { prepareBinds } from './binds.ts';
 import { containerEvent, current, type Engine, running } from './engine.ts';
+import { startChecks } from './health.ts';
 import { joinNetworks } from './join-networks.ts';
 import { next, refusalError, sourcesOf, type Trigger } from './lifecycle.ts';
 import { logOptionsOf } from './log-config.ts';
@@ -153,6 +154,7 @@ function settle(engine: Engine, record: ContainerRecord, process: ContainerProce
   );
   if (started === undefined) throw refusalError('unexpected', 'launched', record);
   engine.watch(record.id, process);
+  startChecks(engine, started);
 }
 
 /** The state goes back, with the error's text and Docker's exit code. */

@@ -2,6 +2,7 @@
 // waits for a process, so that a kill can overtake a stop.
 import { conflict, EngineError, internal, invalidArgument, messageOf } from '../base/errors.ts';
 import { containerEvent, current, type Engine, type Live, resolve } from './engine.ts';
+import { endChecks, resumeChecks } from './health.ts';
 import { hasProcess, isRunning, next, refusalError, sourcesOf } from './lifecycle.ts';
 import { cgroupPath } from './paths.ts';
 import { cancelRestart } from './restarts.ts';
@@ -145,6 +146,7 @@ export async function killContainer(engine: Engine, reference: string, text: str
     await send(engine, record, live, signal);
     if (record.state === 'paused' && signal !== SIGKILL) {
       engine.table.transition(id, ['paused'], 'running', {}, [containerEvent(record, 'unpause')]);
+      resumeChecks(engine, id);
     }
     // In an object: a promise would be waited for under the lock.
     return ends === undefined ? undefined : { ends };
@@ -196,6 +198,7 @@ export function pauseContainer(engine: Engine, reference: string): Promise<void>
     if (verdict.kind === 'refuse') throw refusalError(verdict.reason, 'pause', record);
     await engine.cgroups.freeze(groupOf(engine, record));
     engine.table.transition(id, sourcesOf('pause'), verdict.to, {}, [containerEvent(record, 'pause')]);
+    endChecks(engine, record);
   });
 }
 
@@ -207,6 +210,7 @@ export function unpauseContainer(engine: Engine, reference: string): Promise<voi
     if (verdict.kind === 'refuse') throw refusalError(verdict.reason, 'unpause', record);
     await engine.cgroups.thaw(groupOf(engine, record));
     engine.table.transition(id, sourcesOf('unpause'), verdict.to, {}, [containerEvent(record, 'unpause')]);
+    resumeChecks(engine, id);
   });
 }
 

@@ -23,5 +23,6 @@ export const record = (fields: Partial<ContainerRecord> = {}): ContainerRecord =
   manuallyStopped: false,
   autoRemove: false,
   bootId: '',
+  extensions: {},
   ...fields,
 });

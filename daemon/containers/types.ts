@@ -11,6 +11,8 @@ import type {
   NetworkingConfig,
 } from '../../api-spec/index.ts';
 import type { Endpoint } from '../networks/types.ts';
+import type { ExecRow, StoredExecConfig } from '../store/execs.ts';
+import type { HealthRow } from '../store/health.ts';
 
 /** The states of design and database; presenters show Docker's word for each. */
 export type ContainerState =
@@ -67,6 +69,8 @@ export interface ContainerRecord {
   /** Removed by itself after its end. */
   readonly autoRemove: boolean;
   readonly bootId: string;
+  /** The client's own `tsd.` labels, never the image's: see extensions.ts. */
+  readonly extensions: Readonly<Record<string, string>>;
 }
 
 /** What presenters need beside the record. */
@@ -77,7 +81,10 @@ export interface ContainerView {
   readonly hostnamePath: string;
   readonly hostsPath: string;
   readonly resolvConfPath: string;
+  /** Sessions that have not ended. */
   readonly execIds: readonly string[];
+  /** Absent without a check, and until the first start. */
+  readonly health?: HealthRow;
   readonly sizeRw?: number;
   readonly sizeRootFs?: number;
   readonly graphDriver: { readonly name: string; readonly data: Readonly<Record<string, string>> };
@@ -132,6 +139,18 @@ export interface AttachOptions {
   readonly raw?: boolean;
 }
 
+/** A session as it is asked for. */
+export type ExecRequest = StoredExecConfig;
+/** A session as it is. */
+export type ExecRecord = ExecRow;
+
+export interface ExecStart {
+  /** The client's word for raw streams; without it they are framed. */
+  readonly tty: boolean;
+  /** Rows and columns. */
+  readonly consoleSize?: readonly [number, number];
+}
+
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
 /** Every method that takes a `reference` accepts name, id or unique prefix and throws not-found `No such container: REF`. */
@@ -170,6 +189,17 @@ export interface Containers {
   resize(reference: string, rows: number, columns: number): Promise<void>;
   /** Docker's log stream: multiplexed frames, raw with a terminal. Throws before the first byte where it can. */
   logs(reference: string, request: LogsRequest): { readonly tty: boolean; readonly stream: Readable };
+  /** Prepares a session; conflict unless the container runs. Answers its id. */
+  createExec(reference: string, request: ExecRequest): string;
+  /**
+   * `take` gives the client's connection, and is not called for what is refused with an ordinary answer; what fails later is told on the
+   * connection. Absent: detached.
+   */
+  startExec(id: string, options: ExecStart, take: (() => ClientConnection) | undefined): Promise<void>;
+  inspectExec(id: string): ExecRecord;
+  resizeExec(id: string, rows: number, columns: number): Promise<void>;
+  /** An empty signal is SIGKILL. */
+  killExec(id: string, signal: string): Promise<void>;
   // What follows with a question mark is answered 501 while it is not there.
   /** Attaches now when it runs (`network connect`), and at every start from then on. */
   connectNetwork?(network: string, reference: string, settings: EndpointSettings): Promise<void>;

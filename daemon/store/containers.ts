@@ -52,6 +52,8 @@ export interface ContainerRow {
   readonly manuallyStopped: boolean;
   readonly autoRemove: boolean;
   readonly bootId: string;
+  /** The client's own `tsd.` labels, never the image's: see containers/extensions.ts. */
+  readonly extensions: Readonly<Record<string, string>>;
 }
 
 /** What may change after the creation. */
@@ -79,6 +81,7 @@ interface Raw {
   manually_stopped: bigint;
   auto_remove: bigint;
   boot_id: string;
+  extensions: string;
 }
 
 type Value = string | number | bigint;
@@ -110,6 +113,7 @@ const columns: readonly (readonly [keyof ContainerRow, keyof Raw, (value: unknow
   ['manuallyStopped', 'manually_stopped', bit],
   ['autoRemove', 'auto_remove', bit],
   ['bootId', 'boot_id', same],
+  ['extensions', 'extensions', json],
 ];
 
 const toRow = (raw: Raw): ContainerRow => ({
@@ -134,6 +138,7 @@ const toRow = (raw: Raw): ContainerRow => ({
   manuallyStopped: raw.manually_stopped !== 0n,
   autoRemove: raw.auto_remove !== 0n,
   bootId: raw.boot_id,
+  extensions: JSON.parse(raw.extensions) as Readonly<Record<string, string>>,
 });
 
 /** Upper bound of all texts that begin with `prefix` (hexadecimal digits only). */

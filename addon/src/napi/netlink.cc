@@ -81,6 +81,25 @@ class OpenNetlink : public Work {
   UniqueFd socket_;
 };
 
+class ConnectTcp : public Work {
+ public:
+  ConnectTcp(Napi::Env env, int network_namespace, std::string address, uint16_t port)
+      : Work(env, "connectTcp"), namespace_(network_namespace), address_(std::move(address)), port_(port) {}
+
+ private:
+  bool run(Failure &failure) override {
+    socket_.reset(connect_tcp_in(namespace_, address_.c_str(), port_, failure));
+    return socket_.valid();
+  }
+
+  Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, socket_.release()); }
+
+  int namespace_;
+  std::string address_;
+  uint16_t port_;
+  UniqueFd socket_;
+};
+
 class Transact : public Work {
  public:
   Transact(Napi::Env env, int socket, std::vector<uint8_t> request)
@@ -115,6 +134,19 @@ Napi::Value open_netlink_call(const Napi::CallbackInfo &info) {
   return (new OpenNetlink(info.Env(), network_namespace, static_cast<int>(protocol)))->start();
 }
 
+// connectTcp(namespace, address, port): a descriptor.
+Napi::Value connect_tcp(const Napi::CallbackInfo &info) {
+  int network_namespace;
+  std::string address;
+  int64_t port;
+  if (!descriptor_argument(info, 0, "namespace", network_namespace) || !text_argument(info, 1, "address", address) ||
+      !number_argument(info, 2, "port", port)) {
+    return info.Env().Undefined();
+  }
+  // The namespace stays the caller's and open until the promise is settled.
+  return (new ConnectTcp(info.Env(), network_namespace, address, static_cast<uint16_t>(port)))->start();
+}
+
 // netlinkTransact(fd, request): the raw replies.
 Napi::Value transact(const Napi::CallbackInfo &info) {
   int socket;
@@ -129,6 +161,7 @@ Napi::Value transact(const Napi::CallbackInfo &info) {
 void register_netlink(Napi::Env env, Napi::Object exports) {
   exports.Set("createNetworkNamespace", Napi::Function::New<create_namespace>(env, "createNetworkNamespace"));
   exports.Set("openNetlink", Napi::Function::New<open_netlink_call>(env, "openNetlink"));
+  exports.Set("connectTcp", Napi::Function::New<connect_tcp>(env, "connectTcp"));
   exports.Set("netlinkTransact", Napi::Function::New<transact>(env, "netlinkTransact"));
 }
 

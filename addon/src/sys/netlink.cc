@@ -1,9 +1,12 @@
 // Owns netlink sockets and network namespaces.
 #include "netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +22,8 @@ namespace {
 
 /// The kernel answers before sendmsg returns; this is only against waiting for ever for what never comes.
 constexpr int kPatienceSeconds = 30;
+/// A port that has not answered by then has a full queue.
+constexpr int kConnectMs = 200;
 /// Room for the acknowledgements of a batch; a dump waits for its reader by itself.
 constexpr int kReceiveRoom = 1 << 20;
 /// The kernel fills a dump's pieces up to 32 KiB.
@@ -46,6 +51,18 @@ class ReturnHome {
   UniqueFd home_;
   bool away_ = false;
 };
+
+/// Begins the connection in the namespace, and is back before it is waited for.
+int begin_connect(int network_namespace, const sockaddr *to, socklen_t size, UniqueFd &made, Failure &failure) {
+  ReturnHome home;
+  if (!home.prepare(failure)) return -1;
+  if (setns(network_namespace, CLONE_NEWNET) != 0) return failure.set("setns", errno, "network namespace");
+  home.arm();
+  made.reset(socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!made.valid()) return failure.set("socket", errno, "AF_INET");
+  if (connect(made.get(), to, size) != 0 && errno != EINPROGRESS) return failure.set("connect", errno);
+  return 0;
+}
 
 /// The sequence numbers of the messages; false when the bytes are no list of messages.
 bool sequences_of(const uint8_t *data, size_t size, std::vector<uint32_t> &sequences) {
@@ -103,6 +120,36 @@ int open_netlink_in(int network_namespace, int protocol, Failure &failure) {
   if (setns(network_namespace, CLONE_NEWNET) != 0) return failure.set("setns", errno, "network namespace");
   home.arm();
   return open_netlink(protocol, failure);
+}
+
+int connect_tcp_in(int network_namespace, const char *address, uint16_t port, Failure &failure) {
+  sockaddr_in four = {};
+  sockaddr_in6 six = {};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(port);
+  six.sin6_family = AF_INET6;
+  six.sin6_port = htons(port);
+  UniqueFd made;
+  int outcome;
+  if (inet_pton(AF_INET, address, &four.sin_addr) == 1) {
+    outcome = begin_connect(network_namespace, reinterpret_cast<sockaddr *>(&four), sizeof four, made, failure);
+  } else if (inet_pton(AF_INET6, address, &six.sin6_addr) == 1) {
+    outcome = begin_connect(network_namespace, reinterpret_cast<sockaddr *>(&six), sizeof six, made, failure);
+  } else {
+    return failure.set("connect", EINVAL, address);
+  }
+  if (outcome != 0) return -1;
+  pollfd ready = {made.get(), POLLOUT, 0};
+  int count;
+  do {
+    count = poll(&ready, 1, kConnectMs);
+  } while (count < 0 && errno == EINTR);
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (count == 0) return failure.set("connect", ETIMEDOUT, address);
+  if (getsockopt(made.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) return failure.set("connect", error, address);
+  return made.release();
 }
 
 int netlink_transact(int socket, const uint8_t *request, size_t size, std::vector<uint8_t> &reply, Failure &failure) {

@@ -22,6 +22,10 @@ int open_netlink_in(int network_namespace, int protocol, Failure &failure);
 /// `reply`, not a failure. One call at a time for one socket. Returns 0 or -1.
 int netlink_transact(int socket, const uint8_t *request, size_t size, std::vector<uint8_t> &reply, Failure &failure);
 
+/// A TCP connection to a numeric address, made in the namespace of the descriptor, non-blocking. Waits a fraction of a second at most: for
+/// addresses of the namespace itself, where the kernel answers at once. Returns the descriptor or -1.
+int connect_tcp_in(int network_namespace, const char *address, uint16_t port, Failure &failure);
+
 struct NetworkNamespace {
   UniqueFd descriptor;
   UniqueFd route_socket;

@@ -35,10 +35,13 @@ export function humanDuration(ns: bigint): string {
 }
 
 /** The sentence of `docker ps`, as of `now` in nanoseconds. */
-export function statusText(record: ContainerRecord, now: bigint): string {
+export function statusText(record: ContainerRecord, now: bigint, health?: string): string {
   switch (statusWord(record)) {
-    case 'running':
-      return `Up ${humanDuration(now - record.startedNs)}`;
+    case 'running': {
+      const up = `Up ${humanDuration(now - record.startedNs)}`;
+      if (health === undefined) return up;
+      return `${up} (${health === 'starting' ? 'health: starting' : health})`;
+    }
     case 'paused':
       return `Up ${humanDuration(now - record.startedNs)} (Paused)`;
     case 'restarting':

@@ -4,6 +4,7 @@ import {
   type ContainerInspect,
   type ContainerState,
   type ContainerSummary,
+  type Health,
   type MountPoint as MountPointView,
 } from '../../../api-spec/index.ts';
 import { rfc3339Nano } from '../../base/time.ts';
@@ -28,7 +29,24 @@ function presentMount(mount: MountPoint): MountPointView {
   };
 }
 
-function presentState(record: ContainerRecord): ContainerState {
+function presentHealth({ health }: ContainerView): { readonly Health?: Health } {
+  if (health === undefined) return {};
+  return {
+    Health: {
+      Status: health.status,
+      FailingStreak: health.failingStreak,
+      Log: health.log.map(({ startNs, endNs, exitCode, output }) => ({
+        Start: rfc3339Nano(startNs),
+        End: rfc3339Nano(endNs),
+        ExitCode: exitCode,
+        Output: output,
+      })),
+    },
+  };
+}
+
+function presentState(view: ContainerView): ContainerState {
+  const { record } = view;
   const status = statusWord(record);
   const running = status === 'running' || status === 'paused' || status === 'restarting';
   return {
@@ -43,6 +61,7 @@ function presentState(record: ContainerRecord): ContainerState {
     Error: record.error,
     StartedAt: rfc3339Nano(record.startedNs),
     FinishedAt: rfc3339Nano(record.finishedNs),
+    ...presentHealth(view),
   };
 }
 
@@ -60,7 +79,7 @@ export function presentContainer(view: ContainerView, names: NetworkNames, versi
     Created: rfc3339Nano(record.createdNs),
     Path: path,
     Args: args,
-    State: presentState(record),
+    State: presentState(view),
     Image: record.imageId,
     ResolvConfPath: view.resolvConfPath,
     HostnamePath: view.hostnamePath,
@@ -111,7 +130,7 @@ export function summarizeContainer(
     ...(view.sizeRootFs === undefined ? {} : { SizeRootFs: view.sizeRootFs }),
     Labels: record.config.Labels ?? {},
     State: statusWord(record),
-    Status: statusText(record, now),
+    Status: statusText(record, now, view.health?.status),
     HostConfig: {
       NetworkMode: record.hostConfig.NetworkMode ?? 'bridge',
       ...(atLeast(version, '1.46') && annotations !== undefined && Object.keys(annotations).length > 0
@@ -120,6 +139,8 @@ export function summarizeContainer(
     },
     NetworkSettings: { Networks: presentEndpoints(view, names, version) },
     Mounts: record.mounts.map(presentMount),
-    ...(atLeast(version, '1.52') ? { Health: { Status: 'none' as const, FailingStreak: 0 } } : {}),
+    ...(atLeast(version, '1.52')
+      ? { Health: { Status: view.health?.status ?? ('none' as const), FailingStreak: view.health?.failingStreak ?? 0 } }
+      : {}),
   };
 }

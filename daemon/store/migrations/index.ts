@@ -3,10 +3,17 @@ import { containersMigration } from './0001-containers.ts';
 import { imagesMigration } from './0002-images.ts';
 import { networksMigration } from './0003-networks.ts';
 import { volumesMigration } from './0004-volumes.ts';
+import { execsMigration } from './0005-execs.ts';
 
 export interface Migration {
   readonly name: string;
   readonly sql: string;
 }
 
-export const migrations: readonly Migration[] = [containersMigration, imagesMigration, networksMigration, volumesMigration];
+export const migrations: readonly Migration[] = [
+  containersMigration,
+  imagesMigration,
+  networksMigration,
+  volumesMigration,
+  execsMigration,
+];
