@@ -211,6 +211,24 @@ t.test('the end of the monitor is the end of its sessions', async (t) => {
   await monitor.dispose();
 });
 
+t.test('sessions that fail leave no zombie, and PID 1 can end', async (t) => {
+  const { monitor } = await start({ args: ['sleep', '1000'] });
+  for (let i = 0; i < 20; i++) {
+    const id = `exec-${i}`;
+    monitor.connection.send(6, [
+      [17, id],
+      [2, encodePlan(execPlan({ args: ['nope'] }))],
+    ]);
+    monitor.connection.send(2, [[17, id]]);
+  }
+  for (let i = 0; i < 20; i++) t.equal((await answer(monitor, `exec-${i}`)).type, 107);
+  const children = readFileSync(`/proc/${monitor.pid}/task/${monitor.pid}/children`, 'utf8').trim().split(' ');
+  t.equal(children.length, 1, 'PID 1 alone, no zombie');
+  monitor.connection.send(4, [[18, 9]]);
+  t.equal((await monitor.connection.wait(104)).number(32), 137);
+  await monitor.dispose();
+});
+
 t.test('no exec before the start', async (t) => {
   const { monitor } = await start({ args: ['nope'] });
   t.ok(monitor.connection.messages.some((message) => message.type === 103));

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -148,7 +149,13 @@ void connection_ended(void *owner) {
   auto &monitor = *static_cast<Monitor *>(owner);
   // Nobody will ever say go to what still waits for it.
   for (Session *session = monitor.container; session; session = session->next) {
-    if (session->state == SessionState::launching && !session->go) session_kill(*session, SIGKILL);
+    if (session->state != SessionState::launching || session->go) continue;
+    if (session->exec) {
+      // Not killed: its first process may be about to hand over the second, which nobody else knows. Both end at this word.
+      shutdown(session->channel.get(), SHUT_WR);
+    } else {
+      session_kill(*session, SIGKILL);
+    }
   }
   if (monitor.state == MonitorState::idle || (monitor.container && monitor.state == MonitorState::launched && !monitor.container->go)) {
     monitor_leave(monitor);
@@ -207,6 +214,43 @@ void sweep(Monitor &monitor) {
       link = &session->next;
     }
   }
+}
+
+void child_ready(void *owner, uint32_t) {
+  auto &monitor = *static_cast<Monitor *>(owner);
+  struct signalfd_siginfo info;
+  while (read(monitor.child_signal.get(), &info, sizeof info) > 0) {
+  }
+  monitor.child_ended = true;
+}
+
+// A second process whose first one was killed before it could hand it over is ours and nobody's. Unreaped it would hold the end of PID 1
+// for ever: the kernel waits for every process of the pid namespace.
+void reap_strays(Monitor &monitor) {
+  while (monitor.child_ended) {
+    siginfo_t info = {};
+    if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, nullptr) != 0 || info.si_pid == 0) {
+      monitor.child_ended = false;
+      return;
+    }
+    // One that is known is reaped by its own watch; while a session starts, the unknown one may be its second process. Later, then.
+    for (Session *session = monitor.container; session; session = session->next) {
+      if (session->pid == info.si_pid || session->state == SessionState::launching) return;
+    }
+    syscall(SYS_waitid, P_PID, info.si_pid, &info, WEXITED | WNOHANG | __WALL, nullptr);
+  }
+}
+
+void watch_children(Monitor &monitor) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  monitor.child_signal.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  monitor.child_watch.fd = monitor.child_signal.get();
+  monitor.child_watch.owner = &monitor;
+  monitor.child_watch.ready = child_ready;
+  monitor.loop.want(monitor.child_watch, EPOLLIN);
 }
 
 // At most once a second, and only when more has been lost.
@@ -294,9 +338,11 @@ void monitor_process_ended(Session &session) {
 void monitor_run(Monitor &monitor, UniqueFd control) {
   monitor.link.configure(&monitor.loop, &monitor, received, connection_ended);
   monitor.link.connect(static_cast<UniqueFd &&>(control));
+  watch_children(monitor);
   say_hello(monitor);
   for (;;) {
     sweep(monitor);
+    reap_strays(monitor);
     tell_log_errors(monitor);
     if (monitor.leaving && !clients_left(monitor) && monitor.link.idle()) break;
     if (monitor.loop.round(kIdleAfterMs)) continue;

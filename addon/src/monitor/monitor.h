@@ -27,6 +27,10 @@ struct Monitor {
   Watch listener_watch;
   uint64_t listener_inode = 0;
 
+  UniqueFd child_signal;  // signalfd of SIGCHLD
+  Watch child_watch;
+  bool child_ended = false;  // look for one that nobody knows
+
   Log log;
   bool logging = false;
   uint64_t log_lost_told = 0;

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,11 +58,16 @@ int op_clone(PlanContext &context, const Line &line, Failure &failure) {
   }
   long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return failure.set("clone3", errno);
-  if (pid == 0) return 0;
+  if (pid == 0) {
+    // Not inherited over a clone.
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    return 0;
+  }
   ChannelWord word = {};
   word.word = Word::process;
   word.pid = static_cast<int32_t>(pid);
   if (channel_send(context.channel, word, pidfd) != 0) {
+    // The monitor has gone, and the death signal takes the second process too.
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
     _exit(1);
   }

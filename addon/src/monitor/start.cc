@@ -120,9 +120,9 @@ Session *add_exec(Monitor &monitor, const char *id) {
 // Ends a session whose launch failed. The child is at its end or is made to be.
 void fail_session(Session &session, const LaunchFailure &failure) {
   Monitor &monitor = *session.monitor;
-  session_kill(session, SIGKILL);
   siginfo_t info;
-  // It has said so itself or was killed just now: this wait is short, and afterwards everything is undone.
+  // Who has said so is on its way to its end, and a first process that still has a second one to hand over ends right after that: this
+  // wait is short. A kill could leave a second process that nobody knows, unreaped, and PID 1 waits for those at its end.
   syscall(SYS_waitid, P_PIDFD, session.process.get(), &info, WEXITED | __WALL, nullptr);
   // The second child may have failed before the first one could hand it over.
   ChannelWord word;
