@@ -4,6 +4,8 @@ import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
+/** Bytes of a read: small at first, since most logs are, and their buffers are many. */
+const FIRST_BLOCK = 4 * 1024;
 const BLOCK = 64 * 1024;
 const NEWLINE = 0x0a;
 
@@ -55,7 +57,7 @@ async function tailOffset(
   lines: number,
 ): Promise<{ readonly offset: number; readonly found: number }> {
   const { size } = await handle.stat();
-  const block = Buffer.alloc(BLOCK);
+  const block = Buffer.allocUnsafe(Math.min(size, BLOCK));
   let found = 0;
   let end = size;
   while (end > 0) {
@@ -159,20 +161,22 @@ async function* readOn(
   firstOffset: number,
   wake: Wake | undefined,
 ): AsyncGenerator<string> {
-  const block = Buffer.alloc(BLOCK);
+  let block = Buffer.allocUnsafe(FIRST_BLOCK);
   let offset = firstOffset;
   let rest: Buffer = Buffer.alloc(0);
   for (;;) {
     const [file] = files;
     const ending = request.until === undefined || request.until.aborted;
     if (request.cancel.aborted) return;
-    const bytes = file === undefined ? 0 : (await file.handle.read(block, 0, BLOCK, offset)).bytesRead;
+    const bytes = file === undefined ? 0 : (await file.handle.read(block, 0, block.length, offset)).bytesRead;
     if (bytes > 0) {
       offset += bytes;
       const data = rest.length === 0 ? block.subarray(0, bytes) : Buffer.concat([rest, block.subarray(0, bytes)]);
       const end = data.lastIndexOf(NEWLINE);
       rest = Buffer.from(data.subarray(end + 1));
-      if (end >= 0) yield data.toString('utf8', 0, end);
+      const text = end >= 0 ? data.toString('utf8', 0, end) : undefined;
+      if (bytes === block.length && block.length < BLOCK) block = Buffer.allocUnsafe(block.length * 4);
+      if (text !== undefined) yield text;
       continue;
     }
     const progress = file === undefined ? 'current' : await advance(request.path, files);
