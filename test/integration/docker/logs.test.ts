@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { startDocker } from '../../helpers/engine.ts';
+import { isDockerd, startDocker } from '../../helpers/engine.ts';
 
 const docker = await startDocker(t);
 
@@ -154,4 +154,24 @@ t.test('events of a life, in order, with their attributes', async (t) => {
   t.match(die.Actor.Attributes, { exitCode: '2', image: 'busybox', name: 'told', k: 'v' });
   const filtered = await docker.ok('events', '--since', since, '--until', until, '--filter', 'label=k=other');
   t.equal(filtered, '');
+});
+
+t.test('what a container wrote is readable when wait answers', async (t) => {
+  for (let turn = 0; turn < 15; turn++) {
+    const id = await docker.ok('run', '-d', 'busybox', 'sh', '-c', 'echo last words');
+    t.equal(await docker.ok('wait', id), '0');
+    if (!isDockerd) t.equal(await docker.ok('logs', id), 'last words'); // dockerd answers wait before its log has all
+    await docker.ok('rm', id);
+  }
+});
+
+t.test('two clients at once see the same', async (t) => {
+  await docker.ok('run', '-d', '-i', '--name', 'pair', 'busybox', 'sh', '-c', 'read x; echo one; echo two >&2');
+  const viewers = [0, 1].map(() => docker.spawn(['attach', '--no-stdin', 'pair']));
+  const attached = docker.spawn(['events', '--since', '1m', '--filter', 'container=pair', '--format', '{{.Action}}']);
+  await attached.until(/attach\n(.*\n)*attach\n/);
+  attached.child.kill('SIGKILL');
+  await docker.run(['attach', 'pair'], { input: 'go\n' });
+  for (const viewer of viewers) t.match(await viewer.done, { stdout: 'one\n', stderr: 'two\n' });
+  await docker.ok('rm', 'pair');
 });

@@ -80,3 +80,17 @@ t.test('a command that is killed leaves the container running', async (t) => {
   t.equal(await docker.inspect('killed', '{{.State.Running}}'), 'true');
   await docker.ok('rm', '-f', 'killed');
 });
+
+t.test('a job is stopped and left behind', async (t) => {
+  const shell = docker.terminal(['run', '--rm', '-it', 'busybox', 'sh']);
+  await shell.expect('/ # ');
+  shell.type("sh -c 'echo be''gun; exec sleep 1000'\r");
+  await shell.expect('begun\r\n');
+  shell.type('\x1a');
+  await shell.expect(/Stopped/);
+  await shell.expect('/ # ');
+  shell.type('exit 8\r');
+  await shell.expect('You have stopped jobs');
+  shell.type('exit 8\r');
+  t.equal(await shell.exit, 8);
+});
