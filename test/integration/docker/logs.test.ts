@@ -121,6 +121,8 @@ t.test('events of a life, in order, with their attributes', async (t) => {
   const since = String(Math.floor(Date.now() / 1000));
   const watch = docker.spawn([
     'events',
+    '--since', // it may begin to listen only after the container has been made
+    since,
     '--format',
     '{{.Type}} {{.Action}} {{.Actor.Attributes.name}}',
     '--filter',
