@@ -52,14 +52,15 @@ t.test('follow to the end of the container, and of what is written meanwhile', a
     'busybox',
     'sh',
     '-c',
-    'echo begin; until [ -e /s/go ]; do sleep 0.1; done; echo end',
+    'echo before; echo begin; until [ -e /s/go ]; do sleep 0.1; done; echo end',
   );
   const follow = docker.spawn(['logs', '-f', 'follow']);
-  const tail = docker.spawn(['logs', '-f', '--tail', '0', 'follow']);
+  const tail = docker.spawn(['logs', '-f', '--tail', '1', 'follow']);
   await follow.until('begin');
+  await tail.until('begin');
   writeFileSync(join(shared, 'go'), '');
-  t.equal((await follow.done).stdout, 'begin\nend\n');
-  t.equal((await tail.done).stdout, 'end\n');
+  t.equal((await follow.done).stdout, 'before\nbegin\nend\n');
+  t.equal((await tail.done).stdout, 'begin\nend\n');
   await docker.ok('rm', 'follow');
 });
 
