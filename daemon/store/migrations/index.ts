@@ -4,6 +4,7 @@ import { imagesMigration } from './0002-images.ts';
 import { networksMigration } from './0003-networks.ts';
 import { volumesMigration } from './0004-volumes.ts';
 import { execsMigration } from './0005-execs.ts';
+import { registryMigration } from './0006-registry.ts';
 
 export interface Migration {
   readonly name: string;
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   networksMigration,
   volumesMigration,
   execsMigration,
+  registryMigration,
 ];
