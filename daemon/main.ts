@@ -18,6 +18,8 @@ async function main(args: readonly string[]): Promise<void> {
   const config = readConfig();
   if (config.validate) return void process.stderr.write('configuration OK\n');
   requireHost();
+  // Files and directories that containers see have the modes that were asked for, whatever the shell that started the daemon.
+  process.umask(0o022);
   // Only root may write there: what is cached is run.
   enableCompileCache(privateDirectory(join(privateDirectory(config.dataRoot, 'data-root'), 'compiled'), 'data-root'));
   const { runDaemon } = await import('./daemon.ts');
