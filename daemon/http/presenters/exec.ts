@@ -1,15 +1,15 @@
-// Owns the wire shape of exec sessions. Pure.
+// Owns the wire shape of an exec session. Pure.
 import type { ExecInspect } from '../../../api-spec/index.ts';
+import { parseDetachKeys } from '../../containers/detach-keys.ts';
 import type { ExecRecord } from '../../containers/types.ts';
 
-/** The answer of inspect. */
-export function presentExec(session: ExecRecord): ExecInspect {
-  const { config } = session;
+/** The answer of inspect. The exit code is null until the process has ended; the pid stays. */
+export function presentExec({ id, containerId, state, config, pid, exitCode }: ExecRecord): ExecInspect {
   const [entrypoint = '', ...rest] = config.args;
   return {
-    ID: session.id,
-    Running: session.state === 'running',
-    ExitCode: session.exitCode ?? null,
+    ID: id,
+    Running: state === 'starting' || state === 'running',
+    ExitCode: exitCode ?? null,
     ProcessConfig: {
       tty: config.tty,
       entrypoint,
@@ -21,9 +21,9 @@ export function presentExec(session: ExecRecord): ExecInspect {
     OpenStderr: config.stderr,
     OpenStdout: config.stdout,
     CanRemove: false,
-    ContainerID: session.containerId,
-    // Docker's field is a list of bytes, base64 in JSON.
-    DetachKeys: Buffer.from(config.detachKeys).toString('base64'),
-    Pid: session.pid,
+    ContainerID: containerId,
+    // Docker's field is the list of bytes that the text stands for, base64 in JSON.
+    DetachKeys: config.detachKeys === '' ? '' : Buffer.from(parseDetachKeys(config.detachKeys)).toString('base64'),
+    Pid: pid,
   };
 }

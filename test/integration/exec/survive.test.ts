@@ -1,0 +1,95 @@
+// Exec sessions and the death of the daemon: the process, its client and its exit code go on.
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { startDaemon, type TestDaemon } from '../../helpers/daemon.ts';
+import { bodyOf, framesOf, RawClient, startRequest } from './raw-client.ts';
+
+const prepare = async (daemon: TestDaemon, body: Record<string, unknown>): Promise<string> =>
+  ((await daemon.api('POST', '/v1.47/containers/web/exec', body)).json as { Id: string }).Id;
+const inspect = async (daemon: TestDaemon, id: string) =>
+  (await daemon.api('GET', `/v1.47/exec/${id}/json`)).json as {
+    Running: boolean;
+    ExitCode: number | null;
+    Pid: number;
+  };
+
+/** Waits for an end that comes by itself. */
+async function untilGone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+t.test('the daemon is killed in the middle of sessions', async (t) => {
+  const daemon = await startDaemon(t);
+  await daemon.loadBusybox();
+  await daemon.dockerOk(['run', '-d', '--name', 'web', '-e', 'A=kept', '-u', '1000', 'busybox', 'sleep', '1000']);
+  const attached = { AttachStdin: true, AttachStdout: true, AttachStderr: true };
+  const script = 'while read line; do echo "got $line"; test "$line" = end && exit 7; done';
+  const held = await prepare(daemon, { Cmd: ['sh', '-c', script], ...attached });
+  const client = new RawClient(daemon.socket);
+  const { head, body } = startRequest(held, '{}', true);
+  await client.write(`${head}${body}one\n`);
+  await client.until('got one');
+  const ending = await prepare(daemon, { Cmd: ['sh', '-c', 'while [ ! -e /tmp/end ]; do sleep 0.02; done; exit 5'] });
+  await daemon.api('POST', `/v1.47/exec/${ending}/start`, { Detach: true });
+  const created = await prepare(daemon, { Cmd: ['sh', '-c', 'exit 3'] });
+  const { Pid: pid } = await inspect(daemon, ending);
+  const container = (await daemon.api('GET', '/v1.47/containers/web/json')).json as {
+    Id: string;
+    State: { Pid: number };
+  };
+
+  await daemon.kill('SIGKILL');
+  await client.write('two\n');
+  await client.until('got two');
+  t.pass('the attached client goes on while there is no daemon');
+  writeFileSync(`/proc/${container.State.Pid}/root/tmp/end`, '');
+  await untilGone(pid);
+  await daemon.start();
+
+  t.match(
+    await inspect(daemon, ending),
+    { Running: false, ExitCode: 5, Pid: pid },
+    'ended meanwhile: its code is known',
+  );
+  const still = await inspect(daemon, held);
+  t.match(still, { Running: true, ExitCode: null });
+  t.ok(existsSync(`/proc/${still.Pid}`));
+  await client.write('three\nend\n');
+  const answer = framesOf(bodyOf(await client.untilEnd()));
+  t.same(answer, { 1: 'got one\ngot two\ngot three\ngot end\n' });
+  t.match(await inspect(daemon, held), { Running: false, ExitCode: 7 }, 'and so is the exit code right after the end');
+  await daemon.api('POST', `/v1.47/exec/${created}/start`, { Detach: true });
+  t.equal(await daemon.dockerOk(['exec', 'web', 'sh', '-c', 'echo $A; id -u']), 'kept\n1000', 'new ones as before');
+  const died = await daemon.dockerOk([
+    'events',
+    '--since',
+    '1h',
+    '--until',
+    String(Math.ceil(Date.now() / 1000) + 1),
+    '--filter',
+    'event=exec_die',
+    '--format',
+    '{{.Actor.Attributes.exitCode}}',
+  ]);
+  t.same(died.split('\n').sort(), ['0', '3', '5', '7'], 'each end was told once');
+  const records = readdirSync(join(daemon.execRoot, 'containers', container.Id)).filter((name) =>
+    name.startsWith('exec-'),
+  );
+  t.same(records, [], 'no record is left behind');
+});
+
+t.test('the container ends with its sessions while there is no daemon', async (t) => {
+  const daemon = await startDaemon(t);
+  await daemon.loadBusybox();
+  await daemon.dockerOk(['run', '-d', '--name', 'web', 'busybox', 'sleep', '1000']);
+  const id = await prepare(daemon, { Cmd: ['sleep', '1000'] });
+  await daemon.api('POST', `/v1.47/exec/${id}/start`, { Detach: true });
+  const { State } = (await daemon.api('GET', '/v1.47/containers/web/json')).json as { State: { Pid: number } };
+  await daemon.kill('SIGKILL');
+  process.kill(State.Pid, 'SIGKILL');
+  await untilGone(State.Pid);
+  await daemon.start();
+  t.match(await inspect(daemon, id), { Running: false, ExitCode: 137 });
+  t.equal(await daemon.dockerOk(['inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'web']), 'exited 137');
+});
