@@ -32,6 +32,11 @@ export const ContainerNetworkStats = z.object({
 });
 export type ContainerNetworkStats = z.output<typeof ContainerNetworkStats>;
 
+/** Pressure stall information: shares of time in percent, `total` in microseconds. */
+const pressureLine = z.object({ avg10: z.number(), avg60: z.number(), avg300: z.number(), total: uint64 });
+export const Pressure = z.object({ some: pressureLine, full: pressureLine.optional() });
+export type Pressure = z.output<typeof Pressure>;
+
 /** One sample; memory in bytes. `preread` and `precpu_stats` are those of the sample before. */
 export const ContainerStats = z.object({
   id: string.optional(),
@@ -70,5 +75,9 @@ export const ContainerStats = z.object({
     privateworkingset: int64.optional(),
   }),
   networks: z.record(z.string(), ContainerNetworkStats).optional(),
+  /** An extension of this engine, where the kernel counts it. */
+  pressure_stats: z
+    .object({ cpu: Pressure.optional(), memory: Pressure.optional(), io: Pressure.optional() })
+    .optional(),
 });
 export type ContainerStats = z.output<typeof ContainerStats>;

@@ -1,5 +1,6 @@
 // Owns the face of the containers room: finds the container that a reference names, takes its lock where a step needs it, and calls the step.
 import type { Readable } from 'node:stream';
+import type { ContainerStats, ContainerTopResponse } from '../../api-spec/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
 import { attach, PendingAttaches, prepareAttach } from './attach.ts';
@@ -16,6 +17,7 @@ import { checkName } from './names.ts';
 import { reconcile } from './reconcile.ts';
 import { pruneContainers, removeUnderLock } from './remove.ts';
 import { startUnderLock } from './start.ts';
+import { Readers, sampleOf, statistics } from './statistics.ts';
 import {
   killContainer,
   killForRemoval,
@@ -25,6 +27,7 @@ import {
   stopContainer,
   unpauseContainer,
 } from './stop.ts';
+import { topOf } from './top.ts';
 import type {
   AttachOptions,
   ClientConnection,
@@ -36,6 +39,7 @@ import type {
   ExecStart,
   ListRequest,
   LogsRequest,
+  StatisticsMode,
   WaitCondition,
 } from './types.ts';
 import { Waiters, type WaitResult } from './wait.ts';
@@ -47,6 +51,7 @@ type Filters = Readonly<Record<string, readonly string[]>>;
 
 export class ContainerService implements Containers {
   readonly #engine: Engine;
+  readonly #readers: Readers;
 
   constructor(options: ContainersOptions) {
     const engine: Engine = {
@@ -65,6 +70,7 @@ export class ContainerService implements Containers {
       closing: { value: false },
     };
     this.#engine = engine;
+    this.#readers = new Readers((id) => sampleOf(engine, id));
   }
 
   create(request: CreateRequest): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
@@ -201,6 +207,14 @@ export class ContainerService implements Containers {
   logs(reference: string, request: LogsRequest): { readonly tty: boolean; readonly stream: Readable } {
     const record = resolve(this.#engine.table, reference);
     return { tty: record.config.Tty === true, stream: logStream(this.#engine, record, request) };
+  }
+
+  top(reference: string, psArguments: string): ContainerTopResponse {
+    return topOf(this.#engine, reference, psArguments);
+  }
+
+  statistics(reference: string, mode: StatisticsMode, cancel: AbortSignal): AsyncIterable<ContainerStats> {
+    return statistics(this.#engine, this.#readers, reference, mode, cancel);
   }
 
   containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[] {

@@ -151,6 +151,9 @@ export interface ExecStart {
   readonly consoleSize?: readonly [number, number];
 }
 
+/** `one-shot`: one sample at once; `once`: one with the sample of a second before; `stream`: one at once and then one a second. */
+export type StatisticsMode = 'stream' | 'once' | 'one-shot';
+
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
 /** Every method that takes a `reference` accepts name, id or unique prefix and throws not-found `No such container: REF`. */
@@ -200,6 +203,10 @@ export interface Containers {
   resizeExec(id: string, rows: number, columns: number): Promise<void>;
   /** An empty signal is SIGKILL. */
   killExec(id: string, signal: string): Promise<void>;
+  /** The processes as `ps` shows them; `psArguments` as for ps(1), empty: -ef. conflict when it does not run. */
+  top(reference: string, psArguments: string): ContainerTopResponse;
+  /** Samples of its resource usage in Docker's shape. Ends when `cancel` is aborted or the container is removed. */
+  statistics(reference: string, mode: StatisticsMode, cancel: AbortSignal): AsyncIterable<ContainerStats>;
   // What follows with a question mark is answered 501 while it is not there.
   /** Attaches now when it runs (`network connect`), and at every start from then on. */
   connectNetwork?(network: string, reference: string, settings: EndpointSettings): Promise<void>;
@@ -207,10 +214,6 @@ export interface Containers {
   disconnectNetwork?(network: string, reference: string, force: boolean): Promise<void>;
   /** Changes limits and restart policy, of a running one too. Resolves with warnings. */
   update?(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]>;
-  /** The processes as `ps` shows them; `psArguments` as for ps(1), empty: -ef. conflict when it does not run. */
-  top?(reference: string, psArguments: string): Promise<ContainerTopResponse>;
-  /** One sample of its resource usage, in Docker's shape without the part of the sample before. */
-  stats?(reference: string): Promise<ContainerStats>;
   /** Differences of its root file system from the image's. */
   changes?(reference: string): Promise<readonly FilesystemChange[]>;
   /** For images: which containers use an image. */

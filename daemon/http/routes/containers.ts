@@ -1,6 +1,5 @@
 // Owns the handlers of containers. Each parses, calls the service once and presents: no decision about containers is taken here.
-import { setTimeout } from 'node:timers/promises';
-import { atLeast, type ContainerStats, type Filters, routes } from '../../../api-spec/index.ts';
+import { atLeast, type Filters, routes } from '../../../api-spec/index.ts';
 import { invalidArgument, notImplemented } from '../../base/errors.ts';
 import type { LogsRequest } from '../../containers/types.ts';
 import { presentContainer, summarizeContainer } from '../presenters/container.ts';
@@ -147,39 +146,9 @@ function inspectionRoutes({ services, on }: RouteContext): void {
     return { status: 200, body: { Warnings: [...(await containers.update(params.id, body))] } };
   });
 
-  on(routes.ContainerTop, async ({ params, query }) => {
-    if (containers.top === undefined) throw notImplemented('top is not supported by this engine yet');
-    return { status: 200, body: await containers.top(params.id, query.ps_args ?? '') };
-  });
-
   on(routes.ContainerChanges, async ({ params }) => {
     if (containers.changes === undefined) throw notImplemented('changes are not supported by this engine yet');
     return { status: 200, body: [...(await containers.changes(params.id))] };
-  });
-
-  on(routes.ContainerStats, async ({ params, query, gone }) => {
-    const { stats } = containers;
-    if (stats === undefined) throw notImplemented('statistics are not supported by this engine yet');
-    const sample = () => stats.call(containers, params.id);
-    const first = await sample();
-    if (!query.stream && query['one-shot']) return { status: 200, body: first };
-    if (!query.stream) {
-      await interval(gone);
-      return { status: 200, body: withPrevious(await sample(), first) };
-    }
-    return {
-      status: 200,
-      lines: async (lines) => {
-        let previous = first;
-        await lines.write(first);
-        while (!gone.aborted) {
-          await interval(gone);
-          const next = await sample();
-          await lines.write(withPrevious(next, previous));
-          previous = next;
-        }
-      },
-    };
   });
 
   for (const route of [
@@ -194,17 +163,6 @@ function inspectionRoutes({ services, on }: RouteContext): void {
     });
   }
 }
-
-/** The second between two samples; ends early when the client goes. */
-async function interval(gone: AbortSignal): Promise<void> {
-  await setTimeout(1000, undefined, { signal: gone }).catch(() => undefined);
-}
-
-const withPrevious = (sample: ContainerStats, previous: ContainerStats): ContainerStats => ({
-  ...sample,
-  preread: previous.read,
-  precpu_stats: previous.cpu_stats,
-});
 
 /** As dockerd: what is no number of lines means all. */
 function parseTail(text: string | undefined): number {
