@@ -15,6 +15,7 @@
 #include "../sys/mount.h"
 #include "../sys/path_in_root.h"
 #include "../sys/procfs.h"
+#include "../sys/text.h"
 #include "../sys/unique_fd.h"
 #include "plan.h"
 
@@ -50,6 +51,27 @@ int empty_directory(PlanContext &context, Failure &failure) {
     return -1;
   }
   return context.empty = filesystem_mount(system.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, failure);
+}
+
+uint64_t mount_id(int fd) {
+  struct statx status = {};
+  return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) == 0 && (status.stx_mask & STATX_MNT_ID) ? status.stx_mnt_id : 0;
+}
+
+// A mount over a part of /proc feeds the engine and the container false kernel files. Which ones below /proc may be asked for by name is
+// the spec's decision; a link of the image or of a volume must not lead there by another name.
+int refuse_procfs(int root, int place, const char *target, Failure &failure) {
+  if (strncmp(target, "/proc", 5) == 0 && (target[5] == 0 || target[5] == '/')) return 0;
+  struct statfs system;
+  if (fstatfs(place, &system) != 0) return failure.set("fstatfs", errno, target);
+  if (system.f_type != PROC_SUPER_MAGIC) return 0;
+  Failure none;
+  UniqueFd proc(open_in_root(root, "/proc", O_PATH | O_DIRECTORY, none));
+  // The host's procfs, bound somewhere else by the client, is no concern here.
+  if (!proc.valid() || mount_id(proc.get()) != mount_id(place)) return 0;
+  Text<512> about;
+  about.add(target).add(": a link leads inside /proc");
+  return failure.set("attach", EPERM, about.text());
 }
 
 // The target of a mask or a read-only line. What is below /proc is opened below a proven procfs without following a link; a mount that
@@ -98,7 +120,7 @@ int op_filesystem(PlanContext &context, const Line &line, Failure &failure) {
     if (!place.valid() && failure.error != ENOENT) return -1;
   }
   if (!place.valid()) place.reset(make_directory_in_root(root, target, failure));
-  if (!place.valid()) return -1;
+  if (!place.valid() || refuse_procfs(root, place.get(), target, failure) != 0) return -1;
   UniqueFd system(filesystem_open(type, failure));
   if (!system.valid()) return -1;
   if (*source && filesystem_set(system.get(), "source", source, failure) != 0) return -1;
@@ -119,7 +141,7 @@ int op_attach(PlanContext &context, const Line &line, Failure &failure) {
   int root = tree < 0 ? -1 : root_of(context, failure);
   if (root < 0) return -1;
   UniqueFd place(directory ? make_directory_in_root(root, target, failure) : make_file_in_root(root, target, failure));
-  if (!place.valid()) return -1;
+  if (!place.valid() || refuse_procfs(root, place.get(), target, failure) != 0) return -1;
   if (propagation != 0) {
     bool whole = recursive || (propagation & MS_REC);
     if (set_mount_attributes(tree, 0, 0, propagation & ~uint64_t{MS_REC}, whole, failure) != 0) return about(target, failure);
