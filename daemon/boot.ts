@@ -1,13 +1,16 @@
 // Owns what must hold before anything else: root, Node, kernel calls, directories, the lock of the data-root, the pidfile, the words to
 // the service manager. Starts nothing.
 import {
+  chmodSync,
   closeSync,
   constants,
   ftruncateSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -43,14 +46,29 @@ export function requireHost(): void {
   }
 }
 
-/** Makes a directory that only root may enter, and answers its real path. */
+/** What the engine itself makes in its directories. */
+const ownNames: ReadonlySet<string> = new Set(['lock', 'tsd.db', 'layers', 'containers', 'staging']);
+
+/**
+ * Makes a directory that only root may enter, and answers its real path. One of the engine's that was left open is closed: users of the host
+ * would reach set-user-ID programs of images (CVE-2021-41091). One that others use is refused.
+ */
 export function privateDirectory(path: string, option: string): string {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    return realpathSync(path);
+    const real = realpathSync(path);
+    if ((statSync(real).mode & 0o077) === 0) return real;
+    const names = readdirSync(real);
+    if (names.length === 0 || names.some((name) => ownNames.has(name))) {
+      chmodSync(real, 0o700);
+      return real;
+    }
   } catch (error) {
     throw invalidArgument(`${option}: cannot make the directory ${path}: ${messageOf(error)}`, error);
   }
+  throw invalidArgument(
+    `${option}: ${path} is open to other users and holds files that are not the engine's: give a directory of its own, or chmod 700 it`,
+  );
 }
 
 /**
