@@ -242,7 +242,15 @@ static int release_agent() {
   outcome("unshare mount", unshare(CLONE_NEWNS));
   mkdir("/tmp/cg", 0755);
   const char *controllers[] = {"rdma", "memory", "pids", "devices", "freezer", "cpu", "blkio"};
-  for (const char *controller : controllers) outcome("mount", mount("cgroup", "/tmp/cg", "cgroup", 0, controller));
+  for (const char *controller : controllers) {
+    int mounted = mount("cgroup", "/tmp/cg", "cgroup", 0, controller);
+    outcome("mount", mounted);
+    if (mounted != 0) continue;
+    // The kernel lets a user namespace see its own group; the host's agent it must not set.
+    int fd = open("/tmp/cg/release_agent", O_WRONLY);
+    if (fd >= 0 && write(fd, "/attacker", 9) == 9) printf("gain: release_agent of %s\n", controller);
+    umount2("/tmp/cg", MNT_DETACH);
+  }
   outcome("mount", mount("cgroup", "/tmp/cg", "cgroup2", 0, nullptr));
   const char *groups[] = {"memory", "pids", "devices", "freezer", "cpu", "blkio", "systemd"};
   for (const char *group : groups) {
