@@ -77,6 +77,8 @@ export function bridge(descriptors: Descriptors): { readonly inner: Socket; read
 /** Takes an encrypted connection: bytes are pumped between it and a socket pair, each half closed by itself. */
 export function takeByPump(socket: Duplex, head: Buffer, greeting: Buffer, descriptors: Descriptors): Taken {
   const { inner, descriptor } = bridge(descriptors);
+  // The end of the client's input (close_notify) must not end the output.
+  socket.allowHalfOpen = true;
   socket.write(greeting);
   if (head.length > 0) socket.unshift(head);
   socket.pipe(inner).pipe(socket);
@@ -84,6 +86,8 @@ export function takeByPump(socket: Duplex, head: Buffer, greeting: Buffer, descr
     socket.destroy();
     inner.destroy();
   };
-  for (const side of [socket, inner]) side.on('error', drop).on('close', drop);
+  socket.on('error', drop).on('close', drop);
+  // After a whole output the client's side is left to send what it still has; it closes by its own end.
+  inner.on('error', drop).on('close', () => inner.readableEnded || drop());
   return { descriptor, input: Buffer.alloc(0) };
 }

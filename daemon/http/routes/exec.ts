@@ -24,6 +24,7 @@ export function execRoutes({ services, on }: RouteContext, app: FastifyInstance,
       stdout: body.AttachStdout ?? false,
       stderr: body.AttachStderr ?? false,
       detachKeys: body.DetachKeys ?? '',
+      killOnDisconnect: body.KillOnDisconnect === true,
       consoleSize: sizeOf(body.ConsoleSize),
     });
     return { status: 201, body: { Id: id } };
