@@ -15,6 +15,9 @@ export const ExecCreateRequest = z.object({
   User: string.optional(),
   WorkingDir: string.optional(),
   Detach: boolean.optional(),
+  KillOnDisconnect: boolean
+    .optional()
+    .describe('An extension: the process is killed when an attached client goes away without the detach keys.'),
 });
 export type ExecCreateRequest = z.output<typeof ExecCreateRequest>;
 

@@ -191,6 +191,7 @@ async function launch(
       attaches,
       onDetached: (reason) => {
         if (reason === 'keys') engine.table.tell(execEvent(record, row, 'exec_detach'));
+        else if (row.config.killOnDisconnect) killLeft(engine, row.id);
       },
     });
   } catch (error) {
@@ -208,6 +209,14 @@ async function launch(
     failed(engine, row, error);
     throw inDockersWords(error);
   }
+}
+
+/** After its client has gone; a session that has ended by itself is not there any more. */
+function killLeft(engine: Engine, id: string): void {
+  void engine.sessions.get(id)?.then(
+    (process) => process.signal(SIGKILL),
+    () => undefined,
+  );
 }
 
 function inputOf(

@@ -184,6 +184,7 @@ async function runCommand(
       stdout: true,
       stderr: true,
       detachKeys: '',
+      killOnDisconnect: false,
     },
     theirs,
   ).catch((error: unknown) => {

@@ -20,6 +20,8 @@ export interface StoredExecConfig {
   readonly stderr: boolean;
   /** Docker's text; empty: the default. */
   readonly detachKeys: string;
+  /** The process ends with its client, unless that left by the detach keys. */
+  readonly killOnDisconnect: boolean;
   /** Rows and columns. */
   readonly consoleSize?: readonly [number, number];
 }

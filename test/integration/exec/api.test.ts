@@ -172,6 +172,20 @@ t.test('exec by the API', async (t) => {
     t.match(JSON.parse(events.body.toString()), { Action: 'exec_detach', Actor: { Attributes: { execID: id } } });
   });
 
+  t.test('a session that ends with its client, on request', async (t) => {
+    for (const KillOnDisconnect of [true, false]) {
+      const id = await prepare({ Cmd: ['sh', '-c', 'echo up; sleep 1000'], AttachStdout: true, KillOnDisconnect });
+      const client = new RawClient(daemon.socket);
+      const { head, body } = startRequest(id, '{}', true);
+      await client.write(head + body);
+      await client.until('up');
+      client.socket.destroy();
+      let state = await inspect(id);
+      while (KillOnDisconnect && state.Running === true) state = await inspect(id);
+      t.match(state, KillOnDisconnect ? { Running: false, ExitCode: 137 } : { Running: true });
+    }
+  });
+
   t.test('sessions and the end of their container', async (t) => {
     const never = await prepare({ Cmd: ['true'] });
     const ran = await prepare({ Cmd: ['sh', '-c', 'sleep 1000'] });
