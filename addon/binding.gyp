@@ -41,6 +41,7 @@
         'src/napi/monitor.cc',
         'src/napi/mount.cc',
         'src/napi/netlink.cc',
+        'src/napi/process.cc',
         'src/napi/seccomp.cc',
         'src/napi/service.cc',
       ],

@@ -120,6 +120,11 @@ export interface ArchiveSource {
   readonly fd: number;
   readonly offset?: number;
   readonly length?: number;
+  /**
+   * Socket of whoever still writes that file (with `offset` and `length`): each byte in it says that more is there, its end that no more
+   * comes. What was read goes back as positions of 8 bytes in host order, once a MiB and at the end.
+   */
+  readonly follow?: number;
 }
 
 export interface ArchiveLimits {
@@ -238,6 +243,7 @@ interface Native {
   netlinkTransact(fd: number, request: Uint8Array): Promise<Uint8Array>;
   boundingSet(): bigint;
   kernelFeatures(): KernelFeatures;
+  setProcessLimit(pid: number, resource: number, soft: bigint, hard: bigint): void;
   notify(path: string, text: string): void;
   lockFile(fd: number): boolean;
   attachDeviceProgram(directory: string, program: Uint8Array): void;
@@ -485,6 +491,14 @@ export function syncFilesystem(path: string): Promise<void> {
 /** One datagram to a service manager's socket (`@` at the front: an abstract name). sd_notify(3). */
 export function notify(path: string, text: string): void {
   native.notify(path, text);
+}
+
+/**
+ * Sets a limit (RLIMIT_* by number) of another process; -1n is unlimited. One that has gone is no error. prlimit(2): EPERM above a hard limit
+ * without the capability.
+ */
+export function setProcessLimit(pid: number, resource: number, soft: bigint, hard: bigint): void {
+  native.setProcessLimit(pid, resource, soft, hard);
 }
 
 /** Takes an exclusive lock on an open file without waiting; false when another process holds it. It ends with the descriptor. flock(2). */

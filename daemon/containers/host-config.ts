@@ -72,7 +72,8 @@ export function withDefaults(given: HostConfig, defaults: ContainerDefaults): Ho
   return filled;
 }
 
-function checkRestartPolicy(policy: RestartPolicy | undefined): void {
+/** Throws invalid-argument in Docker's words. */
+export function checkRestartPolicy(policy: RestartPolicy | undefined): void {
   const name = policy?.Name ?? 'no';
   const count = policy?.MaximumRetryCount ?? 0;
   const bad = (why: string) => invalidArgument(`invalid restart policy: ${why}`);

@@ -1,6 +1,6 @@
 // Owns the face of the containers room: finds the container that a reference names, takes its lock where a step needs it, and calls the step.
 import type { Readable } from 'node:stream';
-import type { ContainerStats, ContainerTopResponse } from '../../api-spec/index.ts';
+import type { ContainerStats, ContainerTopResponse, ContainerUpdateRequest } from '../../api-spec/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
 import { attach, PendingAttaches, prepareAttach } from './attach.ts';
@@ -42,6 +42,7 @@ import type {
   StatisticsMode,
   WaitCondition,
 } from './types.ts';
+import { updateContainer } from './update.ts';
 import { Waiters, type WaitResult } from './wait.ts';
 
 /** Of `rm -f` against one who keeps starting the container. */
@@ -207,6 +208,10 @@ export class ContainerService implements Containers {
   logs(reference: string, request: LogsRequest): { readonly tty: boolean; readonly stream: Readable } {
     const record = resolve(this.#engine.table, reference);
     return { tty: record.config.Tty === true, stream: logStream(this.#engine, record, request) };
+  }
+
+  update(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]> {
+    return updateContainer(this.#engine, reference, request);
   }
 
   top(reference: string, psArguments: string): ContainerTopResponse {

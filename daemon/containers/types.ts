@@ -207,13 +207,13 @@ export interface Containers {
   top(reference: string, psArguments: string): ContainerTopResponse;
   /** Samples of its resource usage in Docker's shape. Ends when `cancel` is aborted or the container is removed. */
   statistics(reference: string, mode: StatisticsMode, cancel: AbortSignal): AsyncIterable<ContainerStats>;
+  /** Changes limits and restart policy, of a running one too. Resolves with warnings. */
+  update(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]>;
   // What follows with a question mark is answered 501 while it is not there.
   /** Attaches now when it runs (`network connect`), and at every start from then on. */
   connectNetwork?(network: string, reference: string, settings: EndpointSettings): Promise<void>;
   /** Detaches. With `force` a missing container is no error. */
   disconnectNetwork?(network: string, reference: string, force: boolean): Promise<void>;
-  /** Changes limits and restart policy, of a running one too. Resolves with warnings. */
-  update?(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]>;
   /** Differences of its root file system from the image's. */
   changes?(reference: string): Promise<readonly FilesystemChange[]>;
   /** For images: which containers use an image. */

@@ -46,6 +46,7 @@ void register_features(Napi::Env env, Napi::Object exports);
 void register_monitor(Napi::Env env, Napi::Object exports);
 void register_mount(Napi::Env env, Napi::Object exports);
 void register_netlink(Napi::Env env, Napi::Object exports);
+void register_process(Napi::Env env, Napi::Object exports);
 void register_seccomp(Napi::Env env, Napi::Object exports);
 void register_service(Napi::Env env, Napi::Object exports);
 

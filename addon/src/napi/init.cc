@@ -20,6 +20,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_monitor(env, exports);
   register_mount(env, exports);
   register_netlink(env, exports);
+  register_process(env, exports);
   register_seccomp(env, exports);
   register_service(env, exports);
   return exports;

@@ -5,6 +5,11 @@ import type { RouteContext } from './context.ts';
 export function containerResourceRoutes({ services, on }: RouteContext): void {
   const { containers } = services;
 
+  on(routes.ContainerUpdate, async ({ params, body }) => {
+    const warnings = await containers.update(params.id, body);
+    return { status: 200, body: { Warnings: warnings.length === 0 ? null : [...warnings] } };
+  });
+
   on(routes.ContainerTop, ({ params, query }) => ({
     status: 200,
     body: containers.top(params.id, query.ps_args ?? ''),

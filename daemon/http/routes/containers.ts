@@ -140,12 +140,6 @@ export function containerRoutes({ services, on }: RouteContext): void {
 function inspectionRoutes({ services, on }: RouteContext): void {
   const { containers } = services;
 
-  on(routes.ContainerUpdate, async ({ params, body }) => {
-    if (containers.update === undefined)
-      throw notImplemented('updating containers is not supported by this engine yet');
-    return { status: 200, body: { Warnings: [...(await containers.update(params.id, body))] } };
-  });
-
   on(routes.ContainerChanges, async ({ params }) => {
     if (containers.changes === undefined) throw notImplemented('changes are not supported by this engine yet');
     return { status: 200, body: [...(await containers.changes(params.id))] };
