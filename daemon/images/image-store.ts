@@ -12,7 +12,7 @@ export interface NewImageRecord {
   readonly parent: string;
   readonly chainIds: readonly string[];
   readonly references: readonly Reference[];
-  /** `load`, `import`, `pull`. */
+  /** `load`, `import`, `pull`; empty: no event. */
   readonly action: string;
 }
 
@@ -46,7 +46,7 @@ export class ImageStore {
         this.#images.setReference(name, image.id, now);
         if (image.action === 'import') this.event('tag', image.id, familiarName(parseStored(name)));
       }
-      this.event(image.action, image.id, image.id);
+      if (image.action !== '') this.event(image.action, image.id, image.id);
       return before;
     });
   }

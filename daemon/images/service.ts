@@ -8,6 +8,7 @@ import type { Database } from '../store/database.ts';
 import type { EventTable } from '../store/events.ts';
 import { ImageTable } from '../store/images.ts';
 import { Catalog } from './catalog.ts';
+import { commitImage } from './commit.ts';
 import { ImageStore } from './image-store.ts';
 import { importImage } from './import.ts';
 import { defaultLimits, type LayerLimits, LayerStore } from './layer-store.ts';
@@ -15,7 +16,16 @@ import { loadImages } from './load.ts';
 import { parseReference, withDefaultTag, withTag } from './reference.ts';
 import { Remover } from './remove.ts';
 import { Saver } from './save.ts';
-import type { Filters, Image, ImageRemoval, Images, ImageUsage, ImportRequest, Progress } from './types.ts';
+import type {
+  CommitRequest,
+  Filters,
+  Image,
+  ImageRemoval,
+  Images,
+  ImageUsage,
+  ImportRequest,
+  Progress,
+} from './types.ts';
 
 export interface ImageServiceOptions {
   readonly database: Database;
@@ -110,6 +120,13 @@ export class ImageService implements Images {
 
   import(request: ImportRequest, progress: (line: Progress) => void): Promise<string> {
     return importImage(this.#layers, this.#store, request, progress);
+  }
+
+  commit(request: CommitRequest): Promise<string> {
+    return commitImage(
+      { layers: this.#layers, table: this.#table, store: this.#store, catalog: this.#catalog },
+      request,
+    );
   }
 
   load(

@@ -38,6 +38,8 @@ export interface Progress {
   readonly status?: string;
   readonly stream?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  /** The bar as text, for clients that do not draw by themselves. */
+  readonly progress?: string;
   readonly aux?: unknown;
   readonly error?: string;
   readonly errorDetail?: { readonly code?: number; readonly message: string };
@@ -66,6 +68,26 @@ export interface ImportRequest {
   readonly platform: string;
 }
 
+/** What a new image is made of, on top of another one. */
+export interface CommitRequest {
+  /** Full id of the image below; empty: none. */
+  readonly parent: string;
+  /** Upper directory of an overlay on the parent's layers, at rest until this resolves; absent or without changes: no layer is added. */
+  readonly upper?: string;
+  /** Of the new image, complete. */
+  readonly config: ContainerConfig;
+  /** What history shows. */
+  readonly createdBy: string;
+  readonly author: string;
+  readonly comment: string;
+  /** RFC 3339; absent: now. */
+  readonly created?: string;
+  /** Names, `latest` where there is no tag. */
+  readonly references: readonly string[];
+  /** Of the image event; empty: none is told. */
+  readonly action: string;
+}
+
 export interface Images {
   /** By name[:tag], name@digest, full id, `sha256:` id or unique prefix. Throws not-found `No such image: REF`. */
   get(reference: string): Image;
@@ -88,6 +110,8 @@ export interface Images {
   ): Promise<{ readonly deleted: readonly ImageRemoval[]; readonly reclaimed: number }>;
   /** Resolves with the image id; a broken stream leaves nothing behind. */
   import(request: ImportRequest, progress: (line: Progress) => void): Promise<string>;
+  /** Makes an image of a parent and changes; resolves with its id. */
+  commit(request: CommitRequest): Promise<string>;
   /** docker-archive or OCI layout, plain, gzip or zstd (xz, bzip2 too). A broken stream leaves nothing behind. */
   load(
     body: Readable,
