@@ -126,6 +126,25 @@ t.test('health checks', async (t) => {
     await daemon.dockerOk(['rm', '-f', 'web']);
   });
 
+  t.test('a probe that runs when the daemon dies', async (t) => {
+    await run('hangs', '--health-interval', '100ms', '--health-cmd', 'sleep 1000', 'busybox', 'sleep', '2000');
+    const sessions = async () =>
+      ((await daemon.api('GET', '/v1.47/containers/hangs/json')).json as { ExecIDs: string[] | null }).ExecIDs ?? [];
+    let before = await sessions();
+    while (before.length === 0) before = await sessions();
+    await daemon.restart('SIGKILL');
+    let after = await sessions();
+    while (after.length === 0 || after[0] === before[0]) after = await sessions();
+    t.equal(after.length, 1, 'another one has taken its place');
+    t.equal(
+      (await daemon.dockerOk(['exec', 'hangs', 'ps'])).match(/sleep 1000/g)?.length,
+      1,
+      'and its process is gone',
+    );
+    t.same((await stateOf(daemon, 'hangs')).Health?.Log, [], 'it left no result');
+    await daemon.dockerOk(['rm', '-f', 'hangs']);
+  });
+
   t.test('tcp and http without a process in the container', async (t) => {
     const server = 'mkdir /www; echo fine > /www/live; exec httpd -f -p 8080 -h /www';
     const probe = (text: string) => ['--label', `tsd.health.probe=${text}`];
