@@ -59,7 +59,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     at: ['daemon/http'],
     imports: ['api-spec', 'base', 'containers', 'images', 'networks', 'volumes', 'events', 'build', 'system'],
     types: ['config', 'runtime'],
-    packages: ['fastify', '@fastify/websocket', 'fastify-type-provider-zod', 'zod', 'pino', 'ws'],
+    packages: ['fastify', '@fastify/websocket', 'zod', 'pino', 'ws'],
   },
   config: { at: ['daemon/config', 'daemon/config.ts'], imports: ['base'] },
   main: {
