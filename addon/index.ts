@@ -200,7 +200,54 @@ export interface TreeUsage {
   readonly inodes: number;
 }
 
+/** A file, directory or other entry of a tree. */
+export interface TreeEntry {
+  /** Below what was listed; empty: that itself. */
+  readonly path: string;
+  /** st_mode, type included. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes; 0 for all but regular files. */
+  readonly size: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+  /** Value of a symbolic link. */
+  readonly link: string;
+}
+
+/** One file (or other entry) and its place. */
+export interface Placement {
+  /** Beneath the source root; absent with `make`. */
+  readonly from?: string;
+  /** Beneath the target root; links in its directories are followed inside of the root. */
+  readonly to: string;
+  /** Permission bits; absent: the source's. */
+  readonly mode?: number;
+  /** Follow a final symbolic link of `from`. */
+  readonly follow?: boolean;
+  /** Make the directory when it is missing; without a source. */
+  readonly make?: boolean;
+  /** A directory that is there already keeps owner and mode. */
+  readonly keep?: boolean;
+}
+
+export interface PlaceRequest {
+  /** Absent: there are only directories to be made. */
+  readonly source?: number;
+  readonly target: number;
+  /** Absent: the source's; directories made on the way are root's then. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Seconds since 1970 for everything that is placed; absent: the source's times. */
+  readonly mtime?: number;
+  readonly files: readonly Placement[];
+}
+
 interface Native {
+  listTree(root: number, path: string): Promise<readonly TreeEntry[] | undefined>;
+  hashFiles(root: number, paths: readonly string[]): Promise<readonly string[]>;
+  placeFiles(request: PlaceRequest): Promise<void>;
   unpackLayer(request: UnpackRequest): Promise<UnpackedLayer>;
   scanArchive(request: ArchiveLimits & { source: ArchiveSource; spool?: number }): Promise<ScannedArchive>;
   assembleLayer(request: {
@@ -481,6 +528,77 @@ export function measureTree(path: string): Promise<TreeUsage> {
  */
 export function copyTree(root: number, path: string, target: number): Promise<boolean> {
   return native.copyTree(root, path, target);
+}
+
+/**
+ * `path` beneath the descriptor `root` (a final link followed inside of it) and all that is below it, no link followed. Names are sorted by
+ * bytes, a directory comes before what it holds. Undefined when there is nothing.
+ */
+export function listTree(root: number, path: string): Promise<readonly TreeEntry[] | undefined> {
+  return native.listTree(root, path);
+}
+
+/** `sha256:` of the contents of regular files beneath `root`; empty for what is none. */
+export function hashFiles(root: number, paths: readonly string[]): Promise<readonly string[]> {
+  return native.hashFiles(root, paths);
+}
+
+/**
+ * Copies single entries from beneath one root to beneath another, in order, with owner and mode as asked, times, attributes and hard links
+ * among them. What stands in the way is replaced; ENOTDIR or EISDIR when a directory meets a file. Directories are not copied with their
+ * contents.
+ */
+export function placeFiles(request: PlaceRequest): Promise<void> {
+  return native.placeFiles(request);
+}
+
+/**
+ * The detached mount `root` with binds on it, in a mount namespace where nobody lives. Targets are reached beneath the root; missing ones
+ * are made with `makeTargets` (the mount must be writable), else their binds are left out. `staging` is an empty host directory.
+ */
+export function makeRootView(
+  root: number,
+  staging: string,
+  binds: readonly ViewBind[],
+  makeTargets: boolean,
+): Promise<RootView> {
+  return native.makeRootView(root, staging, binds, makeTargets);
+}
+
+/**
+ * Writes a tar of what is at `directory` below `root` (links are followed inside of the root): with `base` only that entry of it, of any kind
+ * and as itself; else the directory with `prefix` as the name of its top entry. Resolves with its bytes.
+ */
+export function packEntry(request: {
+  readonly root: number;
+  readonly directory: string;
+  readonly base?: string;
+  readonly prefix?: string;
+  readonly target: number;
+}): Promise<number> {
+  return native.packEntry(request.root, request.directory, request.base ?? '', request.prefix ?? '', request.target);
+}
+
+/**
+ * Unpacks a tar of any compression below `root`, which becomes the root of the thread that does it, in the directory `base` (a path
+ * without links and without a leading slash). `keepKinds`: EBADMSG when a directory would replace something else or the other way round.
+ * Whoever changes the tree meanwhile leads nothing out of the root.
+ */
+export function unpackInto(request: {
+  readonly root: number;
+  readonly base: string;
+  readonly source: number;
+  readonly keepKinds: boolean;
+  /** Owner of everything, instead of the archive's. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}): Promise<void> {
+  const { root, base, source, keepKinds, owner } = request;
+  return native.unpackInto(root, base, source, keepKinds, owner?.uid ?? -1, owner?.gid ?? -1);
+}
+
+/** What the upper directory of an overlay changes of the view `lower` of the layers below it, sorted by path. */
+export function compareLayers(upper: string, lower: number): Promise<readonly LayerChange[]> {
+  return native.compareLayers(upper, lower);
 }
 
 /** syncfs(2) of the file system that holds `path`. */

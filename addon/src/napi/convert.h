@@ -43,6 +43,7 @@ void register_archive(Napi::Env env, Napi::Object exports);
 void register_bpf(Napi::Env env, Napi::Object exports);
 void register_descriptors(Napi::Env env, Napi::Object exports);
 void register_features(Napi::Env env, Napi::Object exports);
+void register_file_tree(Napi::Env env, Napi::Object exports);
 void register_monitor(Napi::Env env, Napi::Object exports);
 void register_mount(Napi::Env env, Napi::Object exports);
 void register_netlink(Napi::Env env, Napi::Object exports);

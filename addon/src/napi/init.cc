@@ -17,6 +17,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_bpf(env, exports);
   register_descriptors(env, exports);
   register_features(env, exports);
+  register_file_tree(env, exports);
   register_monitor(env, exports);
   register_mount(env, exports);
   register_netlink(env, exports);
