@@ -28,6 +28,17 @@ int fill_slot(PlanContext &context, uint64_t slot, int fd, Failure &failure) {
   return 0;
 }
 
+// Processes of the container see the second child of an exec from its first moment. One that may trace any (CAP_SYS_PTRACE, which
+// non-dumpable does not stop) finds no way to the host's files in it: the directory of a control group leads up to its root.
+void close_slots(PlanContext &context) {
+  for (int &slot : context.slots) {
+    if (slot >= 0) close(slot);
+    slot = -1;
+  }
+  if (context.first_process >= 0) close(context.first_process);
+  context.first_process = -1;
+}
+
 }  // namespace
 
 int op_open_tree(PlanContext &context, const Line &line, Failure &failure) {
@@ -56,6 +67,7 @@ int op_clone(PlanContext &context, const Line &line, Failure &failure) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(cgroup);
   }
+  if (context.exec_session) close_slots(context);
   long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return failure.set("clone3", errno);
   if (pid == 0) {
