@@ -350,6 +350,7 @@ export function adoptSessions(engine: Engine, record: ContainerRecord, process: 
       if (row.probe) session.signal(SIGKILL);
     }
   }
+  removeExecRecords(directory, process.sessions);
   for (const [id, session] of process.sessions) {
     if (known.has(id)) continue;
     engine.log.warn({ container: record.id }, `exec ${id} runs without a record: it is killed`);

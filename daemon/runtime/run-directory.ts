@@ -66,8 +66,8 @@ export function removeExecRecord(directory: string, execId: string): void {
   rmSync(join(directory, `${EXEC_PREFIX}${execId}`), { force: true });
 }
 
-/** Those of sessions that nobody knows any more. */
-export function removeExecRecords(directory: string): void {
+/** All but those of `kept` sessions: what a daemon leaves that dies between taking an end in and removing its record. */
+export function removeExecRecords(directory: string, kept: ReadonlyMap<string, unknown> = new Map()): void {
   let names: readonly string[];
   try {
     names = readdirSync(directory);
@@ -75,6 +75,7 @@ export function removeExecRecords(directory: string): void {
     return;
   }
   for (const name of names) {
-    if (name.startsWith(EXEC_PREFIX)) rmSync(join(directory, name), { force: true });
+    if (name.startsWith(EXEC_PREFIX) && !kept.has(name.slice(EXEC_PREFIX.length)))
+      rmSync(join(directory, name), { force: true });
   }
 }
