@@ -93,16 +93,18 @@ std::shared_ptr<Descriptor> duplicate(const Napi::Value &value) {
 
 struct SourceArgument {
   std::shared_ptr<Descriptor> fd;
+  std::shared_ptr<Descriptor> follow;
   archive::Source source;
 };
 
 SourceArgument source_of(const Napi::Object &options) {
   SourceArgument result;
   const Napi::Value value = options.Get("source");
-  if (!value.IsObject()) return {own(-1), {}};
+  if (!value.IsObject()) return {own(-1), own(-1), {}};
   const Napi::Object object = value.As<Napi::Object>();
   result.fd = duplicate(object.Get("fd"));
-  result.source = {result.fd->get(), integer(object, "offset", -1), integer(object, "length", -1)};
+  result.follow = duplicate(object.Get("follow"));
+  result.source = {result.fd->get(), integer(object, "offset", -1), integer(object, "length", -1), result.follow->get()};
   return result;
 }
 
@@ -131,7 +133,7 @@ Napi::Value unpack_layer(const Napi::CallbackInfo &info) {
   auto result = std::make_shared<archive::Unpacked>();
   return run(
       env,
-      [=, held = argument.fd](Trouble &failure) {
+      [=, held = argument](Trouble &failure) {
         const bool good = archive::unpack_layer(options, *result, failure);
         (void)directory, (void)split, (void)held;
         return good;
@@ -162,9 +164,8 @@ Napi::Value scan_archive(const Napi::CallbackInfo &info) {
   auto result = std::make_shared<archive::Scanned>();
   return run(
       env,
-      [=, held = argument.fd, source = argument.source](Trouble &failure) {
-        (void)held;
-        return archive::scan_archive(source, spool->get(), entries, limits, *result, failure);
+      [=, held = argument](Trouble &failure) {
+        return archive::scan_archive(held.source, spool->get(), entries, limits, *result, failure);
       },
       [result](Napi::Env environment) -> Napi::Value {
         Napi::Object value = Napi::Object::New(environment);

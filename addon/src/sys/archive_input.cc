@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 #include <cerrno>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace tsd::archive {
@@ -12,6 +13,7 @@ namespace tsd::archive {
 namespace {
 constexpr size_t BUFFER_BYTES = 256 * 1024;
 constexpr uint64_t RATIO_FREE_BYTES = 64ull << 20;
+constexpr uint64_t TELL_BYTES = 1ull << 20;
 }  // namespace
 
 Sha256::Sha256() { sha256_init(&context_); }
@@ -36,6 +38,29 @@ Input::~Input() {
   if (reader_ != nullptr) archive_read_free(reader_);
 }
 
+/// Waits until the writer of the followed file says that there is more. False when it has gone.
+bool Input::await_more() {
+  for (;;) {
+    uint8_t words[256];
+    const ssize_t got = recv(source_.follow, words, sizeof words, 0);
+    if (got > 0) return true;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) {
+      struct pollfd ready = {source_.follow, POLLIN, 0};
+      poll(&ready, 1, -1);
+      continue;
+    }
+    return false;
+  }
+}
+
+/// For people who look at a progress bar: what does not fit into the socket is not missed.
+void Input::tell_position() {
+  if (source_.follow < 0 || (position_ - told_ < TELL_BYTES && position_ != static_cast<uint64_t>(source_.length))) return;
+  told_ = position_;
+  (void)!send(source_.follow, &position_, sizeof position_, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /// Reads one buffer and hashes it. Returns its length, 0 at the end, -1 on failure.
 long Input::fill(Failure &failure) {
   if (source_ended_) return 0;
@@ -49,6 +74,12 @@ long Input::fill(Failure &failure) {
     got = source_.offset >= 0
               ? pread(source_.fd, buffer_.data(), wanted, static_cast<off_t>(source_.offset + position_))
               : read(source_.fd, buffer_.data(), wanted);
+    // The writer goes behind its last byte: what it wrote before is still looked at once more.
+    if (got == 0 && source_.follow >= 0) {
+      if (await_more()) continue;
+      source_.follow = -1;
+      continue;
+    }
     if (got >= 0) break;
     if (errno == EAGAIN) {
       struct pollfd ready = {source_.fd, POLLIN, 0};
@@ -69,6 +100,7 @@ long Input::fill(Failure &failure) {
   position_ += static_cast<uint64_t>(got);
   compressed_bytes_ += static_cast<uint64_t>(got);
   compressed_.update(buffer_.data(), static_cast<size_t>(got));
+  tell_position();
   return static_cast<long>(got);
 }
 

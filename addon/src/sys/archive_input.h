@@ -43,11 +43,14 @@ class Sha256 {
   struct sha256_ctx context_;
 };
 
-/// A range of a regular file, or everything that a pipe or socket gives (`offset` -1). Does not own the descriptor.
+/// A range of a regular file, or everything that a pipe or socket gives (`offset` -1). Does not own the descriptors.
+/// `follow` is a stream socket of whoever still writes that file: a byte that arrives says that there is more to read, its
+/// end that nothing more will come. How far the source has been read goes back through it (64 bits, host order), now and then.
 struct Source {
   int fd = -1;
   int64_t offset = -1;
   int64_t length = -1;
+  int follow = -1;
 };
 
 struct InputLimits {
@@ -80,6 +83,8 @@ class Input {
 
  private:
   long fill(Failure &failure);
+  bool await_more();
+  void tell_position();
   static long read_callback(struct archive*, void *self, const void** block);
 
   Source source_;
@@ -92,6 +97,7 @@ class Input {
   uint64_t compressed_bytes_ = 0;
   uint64_t plain_bytes_ = 0;
   uint64_t position_ = 0;
+  uint64_t told_ = 0;
   std::string compression_ = "none";
   Failure read_failure_;
   bool ended_ = false;
