@@ -7,6 +7,7 @@ import { nearest } from './base/nearest.ts';
 import type { FlagValues } from './config/command-line.ts';
 import { type ListenAddress, parseHost } from './config/hosts.ts';
 import { type OptionSpec, options } from './config/options.ts';
+import { type RegistryHostSettings, registries } from './config/registries.ts';
 import {
   type AddressPool,
   addressPools,
@@ -33,6 +34,8 @@ export interface ReloadableConfig {
   readonly labels: readonly string[];
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
+  /** By host; mirrors and trust for any registry. */
+  readonly registries: Readonly<Record<string, RegistryHostSettings>>;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
   readonly maxDownloadAttempts: number;
@@ -321,6 +324,7 @@ function build(configFile: string, set: ReadonlyMap<OptionSpec, Value>): DaemonC
     labels: labels(values),
     insecureRegistries: values.list('insecure-registries'),
     registryMirrors: values.list('registry-mirrors'),
+    registries: registries((values.raw('registries') ?? {}) as JsonValue),
     maxConcurrentDownloads: values.integer('max-concurrent-downloads', 1),
     maxConcurrentUploads: values.integer('max-concurrent-uploads', 1),
     maxDownloadAttempts: values.integer('max-download-attempts', 1),

@@ -48,6 +48,7 @@ class LiveConfig {
       labels: JSON.stringify(next.labels),
       'insecure-registries': JSON.stringify(next.insecureRegistries),
       'registry-mirrors': JSON.stringify(next.registryMirrors),
+      registries: JSON.stringify(next.registries),
       'max-concurrent-downloads': String(next.maxConcurrentDownloads),
       'max-concurrent-uploads': String(next.maxConcurrentUploads),
       'max-download-attempts': String(next.maxDownloadAttempts),

@@ -123,6 +123,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     dataRoot,
     usage: { containersOf: (imageId) => containers.containersOf(imageId) },
     log: room('images'),
+    registry: { settings: live, userAgent: `tsd/${build.version}` },
   });
   const runtimeLog = room('runtime');
   const runtime = createRuntime({
@@ -205,6 +206,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     services: {
       containers,
       images,
+      registry: images.registry,
       networks,
       volumes,
       events: eventSource,
@@ -226,6 +228,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     },
     release: () => {
       containers.release();
+      images.registry.close();
       bus.close();
       networks.close();
       database.close();

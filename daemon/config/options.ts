@@ -373,6 +373,12 @@ export const options: readonly OptionSpec[] = [
     without: 'is accepted; the log has no colours',
   },
   {
+    key: 'registries',
+    kind: 'json',
+    help: 'Mirrors and trust for any registry',
+    reload: true,
+  },
+  {
     flag: 'registry-mirror',
     key: 'registry-mirrors',
     kind: 'list',

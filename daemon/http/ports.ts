@@ -1,5 +1,6 @@
 // Owns what http needs from the rest of the engine, as interfaces that main.ts fills. No mechanism here: http never sees the kernel or SQL.
 import type { Containers } from '../containers/types.ts';
+import type { Registry } from '../images/registry/types.ts';
 import type { Images } from '../images/types.ts';
 import type { Networks } from '../networks/types.ts';
 import type { System } from '../system/types.ts';
@@ -40,6 +41,7 @@ export interface Descriptors {
 export interface HttpServices {
   readonly containers: Containers;
   readonly images: Images;
+  readonly registry: Registry;
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly events: EventSource;

@@ -68,9 +68,14 @@ export class ImageStore {
 
   /** Appends an event of the image with its labels; call it while the row is still there. */
   event(action: string, id: string, name: string): void {
+    this.namedEvent(action, id, { id, name });
+  }
+
+  /** The same of pull and push, whose actor is the name that was pulled or pushed. */
+  namedEvent(action: string, id: string, as: { readonly id: string; readonly name: string }): void {
     const row = this.#images.get(id);
     const labels = row === undefined ? {} : (this.#catalog.configOf(row).config.Labels ?? {});
-    this.#events.append({ type: 'image', action, actorId: id, attributes: { ...labels, name } });
+    this.#events.append({ type: 'image', action, actorId: as.id, attributes: { ...labels, name: as.name } });
   }
 
   pruned(reclaimed: number): void {

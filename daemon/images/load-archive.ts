@@ -52,7 +52,7 @@ export class LoadArchive {
   }
 
   /** Where the file's bytes are. Throws invalid-argument when it is missing. */
-  source(name: string): Required<ArchiveSource> {
+  source(name: string): Required<Omit<ArchiveSource, 'follow'>> {
     const entry = this.#find(name);
     if (entry === undefined) throw invalidArgument(`invalid archive: ${name} is missing`);
     return { fd: this.#fd, offset: entry.offset, length: entry.size };

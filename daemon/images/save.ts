@@ -1,15 +1,13 @@
 // Owns `docker save`: an archive that is docker-archive and OCI layout at once. Layers are built again from directory and split record,
 // byte for byte; their digest is checked while they are written. Changes nothing.
-import { createReadStream } from 'node:fs';
-import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { assembleLayer, close, socketPair } from '../../addon/index.ts';
-import { internal, notFound } from '../base/errors.ts';
+import { notFound } from '../base/errors.ts';
 import { sha256 } from '../base/ids.ts';
 import { parseRfc3339 } from '../base/timestamp.ts';
 import type { ImageRow, ImageTable, LayerRow } from '../store/images.ts';
 import { type Catalog, isIdPrefix } from './catalog.ts';
 import type { LayerStore } from './layer-store.ts';
+import { layerTar } from './layer-tar.ts';
 import { fitness, parsePlatform, platformName, platformOf } from './platform.ts';
 import {
   familiarName,
@@ -146,30 +144,8 @@ export class Saver {
 
   async *#layer(layer: LayerRow): AsyncGenerator<Uint8Array> {
     yield tarHeader(blob(layer.diffId), layer.tarSize, 0);
-    if (layer.reproducible) yield* this.#assembled(layer);
-    else yield* createReadStream(this.#layers.keptTar(layer.chainId));
+    yield* layerTar(this.#layers, layer);
     yield tarPadding(layer.tarSize);
-  }
-
-  /** The addon writes into one end of a socket pair, the stream reads the other: never more than a buffer in memory. */
-  async *#assembled(layer: LayerRow): AsyncGenerator<Uint8Array> {
-    const [reading, writing] = socketPair();
-    const assembled = assembleLayer({
-      split: this.#layers.splitRecord(layer.chainId),
-      directory: this.#layers.directory(layer.chainId),
-      target: writing,
-    });
-    assembled.catch(() => undefined);
-    close(writing);
-    const socket = new Socket({ fd: reading, readable: true, writable: false });
-    try {
-      yield* socket as AsyncIterable<Uint8Array>;
-    } finally {
-      socket.destroy();
-    }
-    const { digest } = await assembled;
-    if (digest !== layer.diffId)
-      throw internal(`layer ${layer.diffId} is damaged on the disk: it now has the digest ${digest}`);
   }
 }
 

@@ -14,6 +14,8 @@ import { importImage } from './import.ts';
 import { defaultLimits, type LayerLimits, LayerStore } from './layer-store.ts';
 import { loadImages } from './load.ts';
 import { parseReference, withDefaultTag, withTag } from './reference.ts';
+import { RegistryService } from './registry/service.ts';
+import type { Registry, RegistrySettings } from './registry/types.ts';
 import { Remover } from './remove.ts';
 import { Saver } from './save.ts';
 import type {
@@ -37,11 +39,23 @@ export interface ImageServiceOptions {
   /** Of /proc/sys/kernel/random/boot_id when not given. */
   readonly bootId?: string;
   readonly limits?: LayerLimits;
+  /** dockerd's defaults when not given. */
+  readonly registry?: { readonly settings: () => RegistrySettings; readonly userAgent: string };
 }
+
+const defaultSettings: RegistrySettings = {
+  insecureRegistries: [],
+  registryMirrors: [],
+  registries: {},
+  maxConcurrentDownloads: 3,
+  maxConcurrentUploads: 5,
+  maxDownloadAttempts: 5,
+};
 
 const currentBoot = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 
 export class ImageService implements Images {
+  readonly registry: Registry;
   readonly #table: ImageTable;
   readonly #layers: LayerStore;
   readonly #catalog: Catalog;
@@ -61,12 +75,24 @@ export class ImageService implements Images {
       dataRoot,
       log,
       bootId: options.bootId ?? currentBoot(),
-      parallel: Math.max(2, availableParallelism()),
+      // More than processors: one that waits for its download needs none.
+      parallel: Math.max(4, availableParallelism()),
       limits: options.limits ?? defaultLimits,
     });
     this.#catalog = new Catalog(this.#table, this.#layers.table);
     this.#store = new ImageStore(database, this.#table, events, this.#catalog);
     this.#saver = new Saver(this.#catalog, this.#table, this.#layers);
+    this.registry = new RegistryService({
+      database,
+      dataRoot,
+      images: this.#table,
+      layers: this.#layers,
+      catalog: this.#catalog,
+      store: this.#store,
+      settings: options.registry?.settings ?? (() => defaultSettings),
+      userAgent: options.registry?.userAgent ?? 'tsd',
+      log,
+    });
     this.#remover = new Remover({
       database,
       images: this.#table,
@@ -157,6 +183,7 @@ export class ImageService implements Images {
     });
     await this.#remover.collect();
     await this.#layers.sweep();
+    await this.registry.sweep();
   }
 
   /** Resolves when all that was loaded is on the disk; for shutdown. */

@@ -3,6 +3,7 @@ import { type ImageSummary, routes } from '../../../api-spec/index.ts';
 import { invalidArgument, notImplemented } from '../../base/errors.ts';
 import { presentHistory, presentImage, sharedSizes, summarizeImage } from '../presenters/image.ts';
 import type { RouteContext } from './context.ts';
+import { pullAnswer } from './registry.ts';
 
 /** `name` and `tag` (or digest) of a query as one reference. */
 export function joinReference(name: string, tag: string): string {
@@ -53,11 +54,11 @@ export function imageRoutes({ services, on }: RouteContext): void {
     };
   });
 
-  on(routes.ImageCreate, ({ query, content }) => {
+  on(routes.ImageCreate, (request) => {
+    const { query, content } = request;
     if (query.fromImage) {
-      throw notImplemented(
-        `pull access to registries is not supported by this engine yet: load ${joinReference(query.fromImage, query.tag ?? '')} with docker load or docker import`,
-      );
+      const reference = joinReference(query.fromImage, query.tag ?? '');
+      return pullAnswer(services, { reference, platform: query.platform ?? '' }, request);
     }
     if (query.fromSrc === undefined || query.fromSrc === '') {
       throw invalidArgument('fromImage or fromSrc: expected one of them');
@@ -97,19 +98,6 @@ export function imageRoutes({ services, on }: RouteContext): void {
   on(routes.ImageGetAll, ({ query }) => {
     if (query.names.length === 0) throw invalidArgument('names: expected at least one image');
     return { status: 200, stream: images.save(query.names, query.platform[0] ?? ''), contentType: 'application/x-tar' };
-  });
-
-  on(routes.ImagePush, ({ params }) => {
-    images.get(params.name);
-    throw notImplemented('push to registries is not supported by this engine yet');
-  });
-
-  on(routes.ImageSearch, () => {
-    throw notImplemented('searching registries is not supported by this engine yet');
-  });
-
-  on(routes.DistributionInspect, () => {
-    throw notImplemented('asking registries is not supported by this engine yet');
   });
 
   on(routes.ImageCommit, async ({ query }) => {

@@ -36,10 +36,6 @@ export function systemRoutes({ services, on }: RouteContext): void {
   on(routes.SystemInfo, ({ version }) => ({ status: 200, body: presentInfo(system.info(), version) }));
   on(routes.OpenApi, () => ({ status: 200, body: buildOpenApi(routes) as Record<string, unknown> }));
 
-  on(routes.SystemAuth, () => {
-    throw notImplemented('checking credentials with a registry is not supported by this engine yet');
-  });
-
   on(routes.TsdLeaks, () => {
     if (system.leaks === undefined) throw notImplemented('the search for leaks is not there yet');
     return { status: 200, body: system.leaks() };

@@ -7,6 +7,7 @@ import { close, duplicate, socketPair, writeAll } from '../../../addon/index.ts'
 import type { Containers } from '../../../daemon/containers/types.ts';
 import { createApi } from '../../../daemon/http/api.ts';
 import type { EventSource, HttpServices } from '../../../daemon/http/ports.ts';
+import type { Registry } from '../../../daemon/images/registry/types.ts';
 import type { Images } from '../../../daemon/images/types.ts';
 import type { Networks } from '../../../daemon/networks/types.ts';
 import type { System } from '../../../daemon/system/types.ts';
@@ -33,6 +34,7 @@ const fake = <T extends object>(room: string, part: Partial<T> = {}): T =>
 export interface FakeParts {
   readonly containers?: Partial<Containers>;
   readonly images?: Partial<Images>;
+  readonly registry?: Partial<Registry>;
   readonly networks?: Partial<Networks>;
   readonly volumes?: Partial<Volumes>;
   readonly system?: Partial<System>;
@@ -52,6 +54,7 @@ export async function serve(t: { teardown(work: () => unknown): unknown }, parts
   const services: HttpServices = {
     containers: fake<Containers>('containers', parts.containers),
     images: fake<Images>('images', parts.images),
+    registry: fake<Registry>('registry', parts.registry),
     networks: fake<Networks>('networks', parts.networks),
     volumes: fake<Volumes>('volumes', parts.volumes),
     system: fake<System>('system', parts.system),
