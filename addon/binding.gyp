@@ -23,6 +23,7 @@
       'sources': [
         '<@(sys_common)',
         'src/sys/archive.cc',
+        'src/sys/archive_compare.cc',
         'src/sys/archive_input.cc',
         'src/sys/archive_pack.cc',
         'src/sys/archive_split.cc',
@@ -31,6 +32,7 @@
         'src/sys/bpf.cc',
         'src/sys/file_tree.cc',
         'src/sys/netlink.cc',
+        'src/sys/root_view.cc',
         'src/sys/seccomp.cc',
         'src/sys/spawn.cc',
         'src/napi/archive.cc',
@@ -46,6 +48,7 @@
         'src/napi/process.cc',
         'src/napi/seccomp.cc',
         'src/napi/service.cc',
+        'src/napi/tree.cc',
       ],
     },
     {

@@ -244,7 +244,33 @@ export interface PlaceRequest {
   readonly files: readonly Placement[];
 }
 
+/** A view of a container's files. Paths below `root` lead through the binds while `namespace` is open; close both. */
+export interface RootView {
+  readonly root: number;
+  readonly namespace: number;
+}
+
+export interface ViewBind {
+  /** Host path. */
+  readonly source: string;
+  /** Below the root. */
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly recursive: boolean;
+}
+
+export interface LayerChange {
+  readonly path: string;
+  /** 0 modified, 1 added, 2 deleted. */
+  readonly kind: number;
+}
+
 interface Native {
+  makeRootView(root: number, staging: string, binds: readonly ViewBind[], makeTargets: boolean): Promise<RootView>;
+  copyRootView(mountNamespace: number, without: readonly string[], bare: boolean): Promise<RootView>;
+  packEntry(root: number, directory: string, base: string, prefix: string, target: number): Promise<number>;
+  unpackInto(root: number, base: string, source: number, keepKinds: boolean, uid: number, gid: number): Promise<void>;
+  compareLayers(upper: string, lower: number): Promise<readonly LayerChange[]>;
   listTree(root: number, path: string): Promise<readonly TreeEntry[] | undefined>;
   hashFiles(root: number, paths: readonly string[]): Promise<readonly string[]>;
   placeFiles(request: PlaceRequest): Promise<void>;
@@ -286,7 +312,9 @@ interface Native {
   statInRoot(root: number, path: string, flags: number): FileStatus | undefined;
   createNetworkNamespace(request?: Uint8Array): Promise<NetworkNamespace>;
   openNetlink(namespace?: number, protocol?: number): Promise<number>;
-  connectTcp(namespace: number, address: string, port: number): Promise<number>;
+  connectTcp(namespace: number, address: string, port: number, waits: boolean): Promise<number>;
+  bindSocket(namespace: number, stream: boolean, address: string, port: number): Promise<number>;
+  takeDescriptor(pid: number, number: number): number;
   netlinkTransact(fd: number, request: Uint8Array): Promise<Uint8Array>;
   boundingSet(): bigint;
   kernelFeatures(): KernelFeatures;
@@ -467,9 +495,27 @@ export function openNetlink(namespace?: number, protocol?: number): Promise<numb
 /**
  * A TCP connection to a numeric address of a network namespace (its loopback), made on a worker thread that is there for the moment.
  * The caller closes it; `namespace` stays open until the promise is settled. Rejects with the SystemError `connect` (ECONNREFUSED, ETIMEDOUT).
+ * With `waits` false it resolves with a socket that is still connecting: for addresses further away.
  */
-export function connectTcp(namespace: number, address: string, port: number): Promise<number> {
-  return native.connectTcp(namespace, address, port);
+export function connectTcp(namespace: number, address: string, port: number, waits = true): Promise<number> {
+  return native.connectTcp(namespace, address, port, waits);
+}
+
+/**
+ * A UDP socket of a network namespace, or a TCP socket that listens there, on a numeric address (port 0: any), non-blocking; made on a worker
+ * thread that is there for the moment. The caller closes it; `namespace` stays open until the promise is settled. Rejects with the SystemError
+ * `bind` (EADDRINUSE, EADDRNOTAVAIL).
+ */
+export function bindSocket(namespace: number, type: 'udp' | 'tcp', address: string, port: number): Promise<number> {
+  return native.bindSocket(namespace, type === 'tcp', address, port);
+}
+
+/**
+ * A duplicate of descriptor `number` of another process, which the caller closes. pidfd_getfd(2); ESRCH: the process is gone, EBADF: it has no
+ * such descriptor, EPERM: the host forbids it.
+ */
+export function takeDescriptor(pid: number, number: number): number {
+  return native.takeDescriptor(pid, number);
 }
 
 /**
@@ -563,6 +609,14 @@ export function makeRootView(
   makeTargets: boolean,
 ): Promise<RootView> {
   return native.makeRootView(root, staging, binds, makeTargets);
+}
+
+/**
+ * A copy of the mounts of a process, by its mount namespace (/proc/PID/ns/mnt), in a namespace where nobody lives: what the process sees,
+ * without the mounts that stand at the names `without` in `/`. `bare`: the mount of its root alone.
+ */
+export function copyRootView(mountNamespace: number, without: readonly string[], bare: boolean): Promise<RootView> {
+  return native.copyRootView(mountNamespace, without, bare);
 }
 
 /**

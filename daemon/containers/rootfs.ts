@@ -47,6 +47,11 @@ export function createLayer(roots: Roots, id: string): void {
 // Its options hold for every root of this process (index=off: without it a restart could meet its own earlier mount as busy).
 const overlay = new Overlay();
 
+/** An image as a read-only detached mount; the caller closes the descriptor. `imageLayers`: top-most first. */
+export function mountImage(imageLayers: readonly string[]): number {
+  return overlay.mount({ lower: imageLayers });
+}
+
 /** The root as a detached mount; the caller closes the descriptor. `imageLayers`: top-most first. */
 export function mountRoot(roots: Roots, id: string, imageLayers: readonly string[]): number {
   const directory = layerDirectory(roots, id);
@@ -54,4 +59,14 @@ export function mountRoot(roots: Roots, id: string, imageLayers: readonly string
     lower: [...imageLayers, baseDirectory(roots)],
     writable: { upper: join(directory, 'diff'), work: join(directory, 'work') },
   });
+}
+
+/** A view of the root that only reads, beside whatever else is mounted of it; the caller closes it. */
+export function mountRootReadOnly(roots: Roots, id: string, imageLayers: readonly string[]): number {
+  return overlay.mount({ lower: [join(layerDirectory(roots, id), 'diff'), ...imageLayers, baseDirectory(roots)] });
+}
+
+/** A view of what lies below the writable layer; the caller closes it. */
+export function mountLower(roots: Roots, imageLayers: readonly string[]): number {
+  return overlay.mount({ lower: [...imageLayers, baseDirectory(roots)] });
 }

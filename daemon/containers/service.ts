@@ -1,6 +1,11 @@
 // Owns the face of the containers room: finds the container that a reference names, takes its lock where a step needs it, and calls the step.
 import type { Readable } from 'node:stream';
-import type { ContainerStats, ContainerTopResponse, ContainerUpdateRequest } from '../../api-spec/index.ts';
+import type {
+  ContainerStats,
+  ContainerTopResponse,
+  ContainerUpdateRequest,
+  FilesystemChange,
+} from '../../api-spec/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
 import { attach, PendingAttaches, prepareAttach } from './attach.ts';
@@ -9,11 +14,13 @@ import { checkFree, createContainer } from './create.ts';
 import { type ContainersOptions, containerEvent, current, type Engine, resolve } from './engine.ts';
 import { createExec, inspectExec, killExec, resizeExec, startExec } from './exec.ts';
 import { watchExit } from './exit.ts';
+import { changesOf, exportContainer, readArchive, statPath, writeArchive } from './files.ts';
 import { stopAllChecks } from './health.ts';
 import { hasProcess, isRunning, next, refusalError } from './lifecycle.ts';
 import { listContainers, viewOf } from './list.ts';
 import { logStream } from './logs.ts';
 import { checkName } from './names.ts';
+import { connectNetwork, disconnectNetwork } from './networks-live.ts';
 import { reconcile } from './reconcile.ts';
 import { pruneContainers, removeUnderLock } from './remove.ts';
 import { startUnderLock } from './start.ts';
@@ -29,6 +36,7 @@ import {
 } from './stop.ts';
 import { topOf } from './top.ts';
 import type {
+  ArchiveRequest,
   AttachOptions,
   ClientConnection,
   Containers,
@@ -39,6 +47,7 @@ import type {
   ExecStart,
   ListRequest,
   LogsRequest,
+  PathStat,
   StatisticsMode,
   WaitCondition,
 } from './types.ts';
@@ -122,6 +131,7 @@ export class ContainerService implements Containers {
         checkFree(engine, free);
         const renamed = { ...record, name: free };
         engine.table.update(id, { name: free }, [containerEvent(renamed, 'rename', { oldName: `/${record.name}` })]);
+        engine.networks.rename(id, free);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         throw new EngineError(error.kind, `Error when allocating new name: ${error.message}`, error);
@@ -201,6 +211,14 @@ export class ContainerService implements Containers {
     return killExec(this.#engine, id, signal);
   }
 
+  connectNetwork(network: string, reference: string, settings: EndpointSettings): Promise<void> {
+    return connectNetwork(this.#engine, network, reference, settings);
+  }
+
+  disconnectNetwork(network: string, reference: string, force: boolean): Promise<void> {
+    return disconnectNetwork(this.#engine, network, reference, force);
+  }
+
   resize(reference: string, rows: number, columns: number): Promise<void> {
     return resizeContainer(this.#engine, reference, rows, columns);
   }
@@ -212,6 +230,26 @@ export class ContainerService implements Containers {
 
   update(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]> {
     return updateContainer(this.#engine, reference, request);
+  }
+
+  changes(reference: string): Promise<readonly FilesystemChange[]> {
+    return changesOf(this.#engine, reference);
+  }
+
+  export(reference: string): Promise<Readable> {
+    return exportContainer(this.#engine, reference);
+  }
+
+  statPath(reference: string, path: string): Promise<PathStat> {
+    return statPath(this.#engine, reference, path);
+  }
+
+  readArchive(reference: string, path: string): Promise<{ readonly stat: PathStat; readonly stream: Readable }> {
+    return readArchive(this.#engine, reference, path);
+  }
+
+  writeArchive(reference: string, request: ArchiveRequest): Promise<void> {
+    return writeArchive(this.#engine, reference, request);
   }
 
   top(reference: string, psArguments: string): ContainerTopResponse {

@@ -87,7 +87,7 @@ async function launch(
     root = mountRoot(engine, id, engine.images.lowerDirectories(record.imageId));
     descriptors.push(root);
     user = userOf(root, config.User ?? '', hostConfig.GroupAdd ?? []);
-    binds = await prepareBinds(engine, record, root);
+    binds = await prepareBinds(engine, record, root, descriptors);
   } catch (error) {
     // Its undo has to be on the stack before that is unwound.
     await joined.catch(() => undefined);
@@ -122,11 +122,12 @@ async function launch(
     // The runtime closes their connections, whatever comes of the launch.
     attaches: engine.pending.take(id),
   });
+  if (network.sockets.length > 0) process.hold(network.sockets);
   return { process, spec };
 }
 
 /** The user of the image's own files, read beneath the container's root. */
-function userOf(root: number, user: string, groupAdd: readonly string[]): ResolvedUser {
+export function userOf(root: number, user: string, groupAdd: readonly string[]): ResolvedUser {
   const decoder = new TextDecoder();
   const read = (path: string): string | undefined => {
     const bytes = readInRoot(root, path, MAX_ACCOUNT_FILE);

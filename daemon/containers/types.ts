@@ -39,6 +39,8 @@ export interface MountPoint {
   readonly propagation: string;
   /** Copy what the image has there into an empty volume. */
   readonly copyUp: boolean;
+  /** Of a volume or an image: the part below its root that is mounted. */
+  readonly subpath?: string;
 }
 
 export interface ContainerRecord {
@@ -154,6 +156,25 @@ export interface ExecStart {
 /** `one-shot`: one sample at once; `once`: one with the sample of a second before; `stream`: one at once and then one a second. */
 export type StatisticsMode = 'stream' | 'once' | 'one-shot';
 
+/** A file in a container, in Docker's words: Go's mode, RFC 3339 time. */
+export interface PathStat {
+  readonly name: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly mtime: string;
+  /** Where a link leads in the end; empty for what is no link. */
+  readonly linkTarget: string;
+}
+
+export interface ArchiveRequest {
+  readonly path: string;
+  readonly body: Readable;
+  /** No directory takes the place of something else, nor the other way round. */
+  readonly keepKinds: boolean;
+  /** Everything belongs to the container's user. */
+  readonly copyOwner: boolean;
+}
+
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
 /** Every method that takes a `reference` accepts name, id or unique prefix and throws not-found `No such container: REF`. */
@@ -209,13 +230,21 @@ export interface Containers {
   statistics(reference: string, mode: StatisticsMode, cancel: AbortSignal): AsyncIterable<ContainerStats>;
   /** Changes limits and restart policy, of a running one too. Resolves with warnings. */
   update(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]>;
+  /** Differences of its root file system from the image's. */
+  changes(reference: string): Promise<readonly FilesystemChange[]>;
+  /** A tar of its root without volumes and binds. */
+  export(reference: string): Promise<Readable>;
+  /** What a path in it is. not-found `Could not find the file PATH in container REF`. */
+  statPath(reference: string, path: string): Promise<PathStat>;
+  /** A tar of a path in it. */
+  readArchive(reference: string, path: string): Promise<{ readonly stat: PathStat; readonly stream: Readable }>;
+  /** Unpacks a tar of any compression into a directory of it. forbidden when that is read-only. */
+  writeArchive(reference: string, request: ArchiveRequest): Promise<void>;
   // What follows with a question mark is answered 501 while it is not there.
   /** Attaches now when it runs (`network connect`), and at every start from then on. */
-  connectNetwork?(network: string, reference: string, settings: EndpointSettings): Promise<void>;
+  connectNetwork(network: string, reference: string, settings: EndpointSettings): Promise<void>;
   /** Detaches. With `force` a missing container is no error. */
-  disconnectNetwork?(network: string, reference: string, force: boolean): Promise<void>;
-  /** Differences of its root file system from the image's. */
-  changes?(reference: string): Promise<readonly FilesystemChange[]>;
+  disconnectNetwork(network: string, reference: string, force: boolean): Promise<void>;
   /** For images: which containers use an image. */
   containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
   containersOfVolume(volume: string): readonly string[];

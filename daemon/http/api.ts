@@ -5,6 +5,7 @@ import { Hijacks } from './hijack.ts';
 import type { AnyServer } from './listeners.ts';
 import type { HttpServices } from './ports.ts';
 import { attachRoutes } from './routes/attach.ts';
+import { containerFileRoutes } from './routes/container-files.ts';
 import { containerResourceRoutes } from './routes/container-resources.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { routeContext } from './routes/context.ts';
@@ -40,6 +41,7 @@ export async function createApi(services: HttpServices, options: ApiOptions): Pr
   const context = routeContext(app, services, { checkAnswers: options.checkAnswers, stopping: stopping.signal });
   containerRoutes(context);
   containerResourceRoutes(context);
+  containerFileRoutes(context);
   imageRoutes(context);
   registryRoutes(context);
   networkRoutes(context);

@@ -50,5 +50,6 @@ void register_netlink(Napi::Env env, Napi::Object exports);
 void register_process(Napi::Env env, Napi::Object exports);
 void register_seccomp(Napi::Env env, Napi::Object exports);
 void register_service(Napi::Env env, Napi::Object exports);
+void register_tree(Napi::Env env, Napi::Object exports);
 
 }  // namespace tsd

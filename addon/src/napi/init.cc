@@ -24,6 +24,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_process(env, exports);
   register_seccomp(env, exports);
   register_service(env, exports);
+  register_tree(env, exports);
   return exports;
 }
 

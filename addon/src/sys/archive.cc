@@ -75,6 +75,7 @@ class Unpacker {
     }
     std::string path;
     if (!clean_name(entry.name, path)) return bad("\"" + printable(entry.name) + "\" is outside of the layer");
+    if (path.empty() && !options_.base.empty()) return entry.type == '5' || bad("the top of the archive is not a directory");
     if (path.empty()) {
       // Docker leaves the root as it is: 0755, root's. An archive of a private directory must not lock users out.
       return entry.type == '5' || bad("the root of the layer is not a directory");
@@ -82,10 +83,12 @@ class Unpacker {
     if (entry.uid < 0 || entry.uid > MAX_ID || entry.gid < 0 || entry.gid > MAX_ID) {
       return bad("\"" + printable(entry.name) + "\" has an owner out of range");
     }
+    if (!options_.base.empty()) path = options_.base + "/" + path;
     const size_t slash = path.rfind('/');
     const std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
     const std::string base = slash == std::string::npos ? path : path.substr(slash + 1);
     if (!open_parent(parent)) return false;
+    if (options_.keep_kinds && !same_kind(entry, path, base)) return false;
     if (options_.overlay_whiteouts && base.compare(0, 4, ".wh.") == 0) return whiteout(base);
     switch (entry.type) {
       case '0':
@@ -127,6 +130,18 @@ class Unpacker {
     }
     parent_.reset(open_beneath(options_.target, parent, flags));
     return parent_.valid() || failure_.set("open", errno, printable(parent));
+  }
+
+  /// Docker's refusal of `noOverwriteDirNonDir`.
+  bool same_kind(const Entry &entry, const std::string &path, const std::string &base) {
+    struct stat there;
+    if (fstatat(parent_.get(), base.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return true;
+    const bool is_directory = S_ISDIR(there.st_mode);
+    if (is_directory == (entry.type == '5')) return true;
+    const char *was = is_directory ? "directory" : "non-directory";
+    const char *comes = is_directory ? "non-directory" : "directory";
+    return bad(std::string("cannot overwrite ") + was + " \"/" + printable(path) + "\" with " + comes + " \"/" + printable(options_.base) +
+               "\"");
   }
 
   /// Takes away what has the entry's name. `*was_whiteout`: an earlier entry of this layer hid the lower one.
@@ -172,6 +187,8 @@ class Unpacker {
     return fsetxattr(fd.get(), "trusted.overlay.opaque", "y", 1, 0) == 0 || failure_.set("setxattr", errno, printable(name));
   }
 
+  static uid_t owner(int64_t own, int64_t instead) { return static_cast<uid_t>(instead >= 0 ? instead : own); }
+
   void times_of(const Entry &entry, struct timespec *values) {
     values[1] = {static_cast<time_t>(entry.mtime), entry.mtime_ns};
     values[0] = entry.has_atime ? timespec{static_cast<time_t>(entry.atime), entry.atime_ns} : values[1];
@@ -202,7 +219,7 @@ class Unpacker {
     if (!fd.valid()) return failure_.set("create", errno, printable(path));
     if (!contents(entry, fd.get(), path)) return false;
     result_.content_bytes += static_cast<uint64_t>(entry.size);
-    if (fchown(fd.get(), static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid)) != 0) {
+    if (fchown(fd.get(), owner(entry.uid, options_.owner_uid), owner(entry.gid, options_.owner_gid)) != 0) {
       return failure_.set("chown", errno, printable(path));
     }
     if (fchmod(fd.get(), entry.mode) != 0) return failure_.set("chmod", errno, printable(path));
@@ -252,7 +269,7 @@ class Unpacker {
     }
     Descriptor fd(openat(parent_.get(), base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.valid()) return failure_.set("open", errno, printable(path));
-    if (fchown(fd.get(), static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid)) != 0) {
+    if (fchown(fd.get(), owner(entry.uid, options_.owner_uid), owner(entry.gid, options_.owner_gid)) != 0) {
       return failure_.set("chown", errno, printable(path));
     }
     if (fchmod(fd.get(), entry.mode) != 0) return failure_.set("chmod", errno, printable(path));
@@ -271,6 +288,7 @@ class Unpacker {
     if (!clean_name(entry.link, target) || target.empty()) {
       return bad("invalid hardlink \"" + printable(entry.name) + "\" -> \"" + printable(entry.link) + "\"");
     }
+    if (!options_.base.empty()) target = options_.base + "/" + target;
     const size_t slash = target.rfind('/');
     const std::string above = slash == std::string::npos ? "" : target.substr(0, slash);
     const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
@@ -317,7 +335,7 @@ class Unpacker {
 
   /// Owner, mode, attributes and times of what must not be opened.
   bool by_name(const Entry &entry, const std::string &path, const std::string &base) {
-    if (fchownat(parent_.get(), base.c_str(), static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid),
+    if (fchownat(parent_.get(), base.c_str(), owner(entry.uid, options_.owner_uid), owner(entry.gid, options_.owner_gid),
                  AT_SYMLINK_NOFOLLOW) != 0) {
       return failure_.set("chown", errno, printable(path));
     }

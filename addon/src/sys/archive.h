@@ -13,8 +13,15 @@ namespace tsd::archive {
 
 struct UnpackOptions {
   Source source;
-  /// An open, empty directory; it becomes the root of the calling thread.
+  /// An open directory; it becomes the root of the calling thread, and links lead nowhere outside of it. Empty for a layer.
   int target = -1;
+  /// Where below `target` the archive is unpacked: a path without links, without a slash at its ends; empty: in `target` itself.
+  std::string base;
+  /// Refuse an entry that would put a directory in place of something else, or something else in place of a directory.
+  bool keep_kinds = false;
+  /// Owner of everything instead of the archive's; -1: the archive's.
+  int64_t owner_uid = -1;
+  int64_t owner_gid = -1;
   /// Where the split record goes; -1: none is kept.
   int split = -1;
   /// Turn `.wh.` names into the overlay file system's whiteouts.

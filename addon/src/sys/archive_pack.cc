@@ -61,8 +61,16 @@ class Packer {
     struct stat info;
     if (fstat(options_.source, &info) != 0) return failure_.set("stat", errno, "directory");
     if (!S_ISDIR(info.st_mode)) return failure_.set("pack", ENOTDIR, "directory");
-    if (!options_.prefix.empty() && !directory_header(options_.source, options_.prefix, info)) return false;
-    if (!contents(options_.source, options_.prefix, 0)) return false;
+    if (!options_.base.empty()) {
+      struct stat there;
+      if (fstatat(options_.source, options_.base.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) {
+        return failure_.set("stat", errno, printable(options_.base));
+      }
+      if (!entry(options_.source, options_.base, "", 0)) return false;
+    } else {
+      if (!options_.prefix.empty() && !directory_header(options_.source, options_.prefix, info)) return false;
+      if (!contents(options_.source, options_.prefix, 0)) return false;
+    }
     const std::vector<uint8_t> end(2 * BLOCK);
     if (!emit(end.data(), end.size())) return false;
     result_.digest = hash_.digest();
@@ -141,7 +149,7 @@ class Packer {
 
   bool directory_header(int fd, const std::string &name, const struct stat &info) {
     Header entry;
-    entry.name = name + "/";
+    entry.name = name == "/" ? name : name + "/";
     entry.type = '5';
     entry.info = info;
     return attributes(fd, entry) && header(entry);
@@ -168,7 +176,7 @@ class Packer {
       closedir(stream);
     }
     std::sort(names.begin(), names.end());
-    const std::string before = path.empty() ? "" : path + "/";
+    const std::string before = path.empty() ? "" : path == "/" ? path : path + "/";
     char mark = 0;
     if (options_.overlay_whiteouts && fgetxattr(fd, "trusted.overlay.opaque", &mark, 1) == 1 && mark == 'y') {
       if (!marker(before + ".wh..wh..opq")) return false;

@@ -8,9 +8,11 @@
 namespace tsd::archive {
 
 struct PackOptions {
-  /// The directory, or the file, to pack; an open descriptor (O_PATH will do for what is no directory).
+  /// The directory to pack, or the one that holds `base`.
   int source = -1;
-  /// What stands before every name: empty, or `name` for an archive whose top entry is that name.
+  /// A single entry of `source` instead of all that is below it: of any kind, links as links. Its name is the entry's; `prefix` is not used.
+  std::string base;
+  /// What stands before every name: empty, or `name` (`.` and `/` too) for an archive whose top entry is that name.
   std::string prefix;
   /// Turn an overlay's whiteouts (character device 0:0) and opaque directories into `.wh.` names.
   bool overlay_whiteouts = false;

@@ -1,6 +1,6 @@
 // Owns the handlers of containers. Each parses, calls the service once and presents: no decision about containers is taken here.
 import { atLeast, type Filters, routes } from '../../../api-spec/index.ts';
-import { invalidArgument, notImplemented } from '../../base/errors.ts';
+import { invalidArgument } from '../../base/errors.ts';
 import type { LogsRequest } from '../../containers/types.ts';
 import { presentContainer, summarizeContainer } from '../presenters/container.ts';
 import { imageNamer, networkNames, nowNs, type RouteContext, timeOf } from './context.ts';
@@ -132,30 +132,6 @@ export function containerRoutes({ services, on }: RouteContext): void {
         : 'application/vnd.docker.raw-stream';
     return { status: 200, stream, contentType };
   });
-
-  inspectionRoutes({ services, on });
-}
-
-/** What the containers room may not offer yet. */
-function inspectionRoutes({ services, on }: RouteContext): void {
-  const { containers } = services;
-
-  on(routes.ContainerChanges, async ({ params }) => {
-    if (containers.changes === undefined) throw notImplemented('changes are not supported by this engine yet');
-    return { status: 200, body: [...(await containers.changes(params.id))] };
-  });
-
-  for (const route of [
-    routes.ContainerExport,
-    routes.ContainerArchive,
-    routes.ContainerArchiveInfo,
-    routes.PutContainerArchive,
-  ] as const) {
-    on(route, async ({ params }) => {
-      await containers.get(params.id);
-      throw notImplemented('copying from and to containers is not supported by this engine yet');
-    });
-  }
 }
 
 /** As dockerd: what is no number of lines means all. */
