@@ -5,6 +5,8 @@ import { networksMigration } from './0003-networks.ts';
 import { volumesMigration } from './0004-volumes.ts';
 import { execsMigration } from './0005-execs.ts';
 import { registryMigration } from './0006-registry.ts';
+import { endpointNamesMigration } from './0007-endpoint-names.ts';
+import { buildCacheMigration } from './0008-build-cache.ts';
 
 export interface Migration {
   readonly name: string;
@@ -18,4 +20,6 @@ export const migrations: readonly Migration[] = [
   volumesMigration,
   execsMigration,
   registryMigration,
+  endpointNamesMigration,
+  buildCacheMigration,
 ];
