@@ -33,7 +33,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   supervisor: { at: ['daemon/supervisor'], imports: ['base', 'addon'] },
   runtime: { at: ['daemon/runtime'], imports: ['base', 'supervisor', 'addon'], types: serviceTypes },
   images: { at: ['daemon/images'], imports: services, types: serviceTypes },
-  networks: { at: ['daemon/networks'], imports: services, types: serviceTypes },
+  networks: { at: ['daemon/networks'], imports: services, types: serviceTypes, packages: ['dns-packet'] },
   volumes: { at: ['daemon/volumes'], imports: services, types: serviceTypes },
   containers: {
     at: ['daemon/containers'],

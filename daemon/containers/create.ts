@@ -14,7 +14,7 @@ import { checkHostConfig, warningsOf, withDefaults } from './host-config.ts';
 import { checkConfig, mergeConfig } from './merge-config.ts';
 import { collectMounts, type MountWish } from './mount-specs.ts';
 import { checkName, generateName } from './names.ts';
-import { networkPlan } from './network-plan.ts';
+import { initialNetworking, networkPlan } from './network-plan.ts';
 import { cgroupPath, containerDirectory, layerDirectory } from './paths.ts';
 import { removeDirectory } from './remove.ts';
 import { createLayer } from './rootfs.ts';
@@ -82,7 +82,7 @@ function draftOf(engine: Engine, request: CreateRequest, name: string): Containe
     imageReference: request.config.Image ?? '',
     config,
     hostConfig,
-    networkingConfig: request.networkingConfig,
+    networkingConfig: initialNetworking(hostConfig, request.networkingConfig),
     mounts: [],
     pid: 0,
     startTime: 0n,

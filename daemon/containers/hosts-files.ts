@@ -27,12 +27,16 @@ export function splitExtraHost(entry: string): readonly [string, string] {
   return [entry.slice(0, at), address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address];
 }
 
+/** What stands behind a container's own addresses. */
+export const hostNames = (hostname: string, domainname: string): string =>
+  domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
+
 export function hostsFile(input: HostsInput): string {
   const extra = input.extraHosts.map((entry) => {
     const [name, address] = splitExtraHost(entry);
     return [address === 'host-gateway' ? input.hostGateway : address, name] as const;
   });
-  const names = input.domainname === '' ? input.hostname : `${input.hostname}.${input.domainname} ${input.hostname}`;
+  const names = hostNames(input.hostname, input.domainname);
   const own = input.addresses.map((address) => [address, names] as const);
   return [...fixedHosts, ...extra, ...own]
     .filter(([address]) => address !== '')
@@ -84,4 +88,39 @@ export function resolvConf(input: ResolverInput): string {
   if (search.length > 0 && !(search.length === 1 && search[0] === '.')) lines.push(`search ${search.join(' ')}\n`);
   if (options.length > 0) lines.push(`options ${options.join(' ')}\n`);
   return lines.join('');
+}
+
+/** Lines for one more network of a container that runs, behind what is there. */
+export function addHostAddresses(text: string, addresses: readonly string[], names: string): string {
+  const lines = addresses.filter((address) => address !== '').map((address) => `${address}\t${names}\n`);
+  return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${lines.join('')}`;
+}
+
+/** Without the lines of the addresses that name the container itself; what else stands there (extra hosts, a user's lines) stays. */
+export function removeHostAddresses(text: string, addresses: readonly string[], names: string): string {
+  const gone = new Set(addresses.filter((address) => address !== '').map((address) => `${address}\t${names}`));
+  return text
+    .split('\n')
+    .filter((line) => !gone.has(line))
+    .join('\n');
+}
+
+/** Where the engine's own resolver listens in each namespace that has one. */
+export const RESOLVER_ADDRESS = '127.0.0.11';
+
+/** resolv.conf of a container on a user-defined network: the engine's resolver, which asks the others (`ExtServers`) itself. */
+export function resolverConf(input: ResolverInput): string {
+  const search = input.search.length > 0 ? input.search : lastValues(input.host, 'search');
+  const options = input.options.length > 0 ? input.options : values(input.host, 'options');
+  const ndots = options.some((option) => option.startsWith('ndots:'));
+  const shown = input.dns.length > 0 ? input.dns : values(input.host, 'nameserver');
+  const servers = shown.map((server) => (input.dns.length === 0 && onLoopback(server) ? `host(${server})` : server));
+  return [
+    '# Written by the container engine, which leaves it alone once it has been edited.',
+    `nameserver ${RESOLVER_ADDRESS}`,
+    ...(search.length > 0 && !(search.length === 1 && search[0] === '.') ? [`search ${search.join(' ')}`] : []),
+    `options ${[...options, ...(ndots ? [] : ['ndots:0'])].join(' ')}`,
+    `# ExtServers: [${servers.join(' ')}]`,
+    '',
+  ].join('\n');
 }

@@ -1,14 +1,13 @@
-// Owns the network side of a start: the namespace, the endpoints, and the files that name them (hosts, hostname, resolv.conf).
-import { readFileSync, writeFileSync } from 'node:fs';
-import { hostname as hostName } from 'node:os';
+// Owns the network side of a start: the namespace, the endpoints, the resolver.
 import { join } from 'node:path';
 import { close } from '../../addon/index.ts';
 import type { UndoStack } from '../base/undo-stack.ts';
 import { portRequests } from '../networks/ports.ts';
 import type { Endpoint, Sandbox } from '../networks/types.ts';
+import { isPredefined } from '../networks/validate.ts';
 import type { BindMount } from '../runtime/types.ts';
 import { type Engine, running } from './engine.ts';
-import { hostsFile, resolvConf } from './hosts-files.ts';
+import { nameServiceOf, writeNetworkFiles } from './network-files.ts';
 import { type Join, networkPlan } from './network-plan.ts';
 import { containerDirectory } from './paths.ts';
 import type { ContainerRecord } from './types.ts';
@@ -20,6 +19,8 @@ export interface Joined {
   readonly hostname: string;
   readonly domainname: string;
   readonly files: readonly BindMount[];
+  /** Of the engine's resolver in the namespace; empty when it has none. */
+  readonly sockets: readonly number[];
 }
 
 const fileNames = ['resolv.conf', 'hostname', 'hosts'] as const;
@@ -58,20 +59,33 @@ export async function joinNetworks(
   for (const [index, each] of plan.joins.entries()) {
     endpoints.push(await attachOne(engine, record, each, index, sandbox));
   }
-  const directory = containerDirectory(engine, record.id);
   const hostname = record.config.Hostname ?? '';
-  writeFiles(engine, record, directory, plan.namespace, plan.joins[0]?.network ?? '', hostname, endpoints);
+  const resolver = plan.joins.some(({ network }) => !isPredefined(network)) ? sandbox : undefined;
+  writeNetworkFiles(engine, record, {
+    namespace: plan.namespace,
+    networked: plan.joins.some(({ network }) => network !== 'none'),
+    resolver: resolver !== undefined,
+    hostname,
+    endpoints,
+  });
   return {
     namespace: plan.namespace,
     descriptor: sandbox?.namespace,
     hostname,
     domainname: record.config.Domainname ?? '',
-    files: fileBinds(record, directory),
+    files: fileBinds(record, containerDirectory(engine, record.id)),
+    sockets: resolver !== undefined ? await serveNames(engine, record, resolver) : [],
   };
 }
 
+/** The sockets stay the resolver's; the monitor gets duplicates, so that they outlive this daemon. */
+function serveNames(engine: Engine, record: ContainerRecord, sandbox: Sandbox): Promise<readonly number[]> {
+  const service = nameServiceOf(engine, record);
+  return engine.networks.serveNames({ containerId: record.id, namespace: sandbox.namespace, service });
+}
+
 /** A network that is not there is refused at its attachment, with Docker's message. */
-function isInternal(engine: Engine, network: string): boolean {
+export function isInternal(engine: Engine, network: string): boolean {
   try {
     return engine.networks.get(network).internal;
   } catch {
@@ -79,7 +93,7 @@ function isInternal(engine: Engine, network: string): boolean {
   }
 }
 
-function attachOne(
+export function attachOne(
   engine: Engine,
   record: ContainerRecord,
   wanted: Join,
@@ -95,6 +109,7 @@ function attachOne(
     defaultRoute: wanted.defaultRoute,
     index,
     attributes: {},
+    hostname: record.config.Hostname,
     ports: wanted.defaultRoute ? portRequests(record.hostConfig, record.config) : undefined,
   });
 }
@@ -110,75 +125,9 @@ async function joinOther(
   const otherMode = other.hostConfig.NetworkMode ?? '';
   const shared = { hostname: other.config.Hostname ?? '', domainname: other.config.Domainname ?? '' };
   const files = fileBinds(record, containerDirectory(engine, other.id));
-  if (otherMode === 'host') return { namespace: 'host', ...shared, files };
+  if (otherMode === 'host') return { namespace: 'host', ...shared, files, sockets: [] };
   const sandbox = await engine.networks.openSandbox(other.pid);
   descriptors.push(sandbox.namespace);
   close(sandbox.netlink);
-  return { namespace: 'own', descriptor: sandbox.namespace, ...shared, files };
-}
-
-const readHost = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-};
-
-function writeFiles(
-  engine: Engine,
-  record: ContainerRecord,
-  directory: string,
-  namespace: 'own' | 'host',
-  network: string,
-  hostname: string,
-  endpoints: readonly Endpoint[],
-): void {
-  const { hostConfig, config } = record;
-  const own = namespace === 'own';
-  const choose = (asked: readonly string[] | undefined, otherwise: readonly string[]): readonly string[] =>
-    asked !== undefined && asked.length > 0 ? asked : otherwise;
-  const { defaults } = engine;
-  const extraHosts = hostConfig.ExtraHosts ?? [];
-  const hosts = own
-    ? hostsFile({
-        hostname,
-        domainname: config.Domainname ?? '',
-        addresses: endpoints.flatMap(({ ipAddress, ipv6Address }) => [ipAddress, ipv6Address]),
-        extraHosts,
-        hostGateway: hostGateway(engine, extraHosts),
-      })
-    : hostHosts(engine, extraHosts);
-  const resolver = resolvConf({
-    host: readHost('/etc/resolv.conf'),
-    dns: choose(hostConfig.Dns, defaults.dns),
-    search: choose(hostConfig.DnsSearch, defaults.dnsSearch),
-    options: choose(hostConfig.DnsOptions, defaults.dnsOptions),
-    ownNetwork: own && network !== 'none',
-  });
-  const name = own ? hostname : hostname === '' ? hostName() : hostname;
-  writeFileSync(join(directory, 'hosts'), hosts, { mode: 0o644 });
-  writeFileSync(join(directory, 'resolv.conf'), resolver, { mode: 0o644 });
-  writeFileSync(join(directory, 'hostname'), `${name}\n`, { mode: 0o644 });
-}
-
-/** With the host's network: the host's own file, with the extra entries behind. */
-function hostHosts(engine: Engine, extraHosts: readonly string[]): string {
-  const extra = hostsFile({
-    hostname: '',
-    domainname: '',
-    addresses: [],
-    extraHosts,
-    hostGateway: hostGateway(engine, extraHosts),
-  });
-  const fixed = hostsFile({ hostname: '', domainname: '', addresses: [], extraHosts: [], hostGateway: '' });
-  const host = readHost('/etc/hosts');
-  return `${host}${host === '' || host.endsWith('\n') ? '' : '\n'}${extra.slice(fixed.length)}`;
-}
-
-/** The address that `host-gateway` stands for; asked only when somebody uses it. */
-function hostGateway(engine: Engine, extraHosts: readonly string[]): string {
-  if (!extraHosts.some((entry) => entry.endsWith('host-gateway'))) return '';
-  if (engine.defaults.hostGateway !== '') return engine.defaults.hostGateway;
-  return engine.networks.get('bridge').pools[0]?.gateway ?? '';
+  return { namespace: 'own', descriptor: sandbox.namespace, ...shared, files, sockets: [] };
 }

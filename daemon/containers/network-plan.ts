@@ -17,43 +17,49 @@ export interface Join {
   readonly defaultRoute: boolean;
 }
 
+/** `default` is another word for the default bridge. */
+const nameOf = (mode: string): string => (mode === 'default' || mode === '' ? 'bridge' : mode);
+
 /**
- * NetworkMode's network comes first (eth0), the others by name. The default route goes to the highest GwPriority, then to the first
- * that leads outside (`isInternal` says which do not).
+ * What is frozen at create: the networks by name. Where the client names none it is the one of NetworkMode; from then on the list alone
+ * says which networks a container is on, so that one can leave the network that it was made with.
+ */
+export function initialNetworking(hostConfig: HostConfig, networking: NetworkingConfig): NetworkingConfig {
+  const mode = nameOf(hostConfig.NetworkMode ?? '');
+  if (mode.startsWith('container:')) return networking;
+  const given = Object.entries(networking.EndpointsConfig ?? {});
+  if (given.length === 0) return { ...networking, EndpointsConfig: { [mode]: {} } };
+  return { ...networking, EndpointsConfig: Object.fromEntries(given.map(([name, one]) => [nameOf(name), one])) };
+}
+
+/**
+ * NetworkMode's network comes first (eth0), the others by name. The default route goes to the highest GwPriority, of equal ones to the
+ * first by name, as Docker's; networks that lead nowhere (`isInternal` says which) come last.
  */
 export function networkPlan(
   hostConfig: HostConfig,
   networking: NetworkingConfig,
   isInternal: (network: string) => boolean = () => false,
 ): NetworkPlan {
-  const mode =
-    hostConfig.NetworkMode === undefined || hostConfig.NetworkMode === '' ? 'bridge' : hostConfig.NetworkMode;
-  if (mode.startsWith('container:')) return { kind: 'container', reference: mode.slice('container:'.length) };
-  const first = mode === 'default' ? 'bridge' : mode;
-  const endpoints = networking.EndpointsConfig ?? {};
-  if (first === 'host' || first === 'none') {
-    const settings = endpoints[first] ?? {};
-    return {
-      kind: 'networks',
-      namespace: first === 'host' ? 'host' : 'own',
-      joins: [{ network: first, settings, defaultRoute: false }],
-    };
-  }
-  const settingsOfFirst = endpoints[first] ?? (first === 'bridge' ? endpoints.default : undefined) ?? {};
-  const others = Object.keys(endpoints)
-    .filter((name) => name !== first && name !== 'default')
-    .sort();
-  const all = [
-    { network: first, settings: settingsOfFirst },
-    ...others.map((network) => ({ network, settings: endpoints[network] ?? {} })),
-  ];
-  const outward = all.filter(({ network }) => !isInternal(network));
-  const candidates = outward.length > 0 ? outward : all;
-  const highest = Math.max(...candidates.map(({ settings }) => settings.GwPriority ?? 0));
-  const chosen = candidates.find(({ settings }) => (settings.GwPriority ?? 0) === highest);
+  const first = nameOf(hostConfig.NetworkMode ?? '');
+  if (first.startsWith('container:')) return { kind: 'container', reference: first.slice('container:'.length) };
+  const endpoints = networking.EndpointsConfig ?? { [first]: {} };
+  const settings = new Map(Object.entries(endpoints).map(([name, one]) => [nameOf(name), one ?? {}]));
+  const names = [...settings.keys()].sort();
+  const ordered = [...names.filter((name) => name === first), ...names.filter((name) => name !== first)];
+  const routed = names.filter((name) => name !== 'host' && name !== 'none');
+  const outward = routed.filter((name) => !isInternal(name));
+  const candidates = outward.length > 0 ? outward : routed;
+  const priority = (name: string): number => settings.get(name)?.GwPriority ?? 0;
+  const highest = Math.max(...candidates.map(priority));
+  const chosen = candidates.find((name) => priority(name) === highest);
   return {
     kind: 'networks',
-    namespace: 'own',
-    joins: all.map((join) => ({ ...join, defaultRoute: join === chosen })),
+    namespace: first === 'host' ? 'host' : 'own',
+    joins: ordered.map((network) => ({
+      network,
+      settings: settings.get(network) ?? {},
+      defaultRoute: network === chosen,
+    })),
   };
 }

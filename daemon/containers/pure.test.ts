@@ -5,7 +5,7 @@ import { type ContainerDefaults, checkHostConfig, warningsOf, withDefaults } fro
 import { hostsFile, resolvConf } from './hosts-files.ts';
 import { checkLogConfig, logOptionsOf, parseSize } from './log-config.ts';
 import { checkName, generateName } from './names.ts';
-import { networkPlan } from './network-plan.ts';
+import { initialNetworking, networkPlan } from './network-plan.ts';
 import { cgroupPath } from './paths.ts';
 import { bindMount, environment, tmpfsMounts } from './spec-input.ts';
 
@@ -124,7 +124,7 @@ t.test('network plan', async (t) => {
     ],
   });
   t.match(
-    networkPlan({ NetworkMode: 'main' }, { EndpointsConfig: { out: {} } }, (name) => name === 'main'),
+    networkPlan({ NetworkMode: 'main' }, { EndpointsConfig: { out: {}, main: {} } }, (name) => name === 'main'),
     {
       joins: [
         { network: 'main', defaultRoute: false },
@@ -132,6 +132,28 @@ t.test('network plan', async (t) => {
       ],
     },
   );
+});
+
+t.test('networks that are left and joined later', async (t) => {
+  t.same(initialNetworking({ NetworkMode: 'main' }, {}), { EndpointsConfig: { main: {} } });
+  t.same(initialNetworking({ NetworkMode: 'default' }, { EndpointsConfig: { default: { MacAddress: 'x' } } }), {
+    EndpointsConfig: { bridge: { MacAddress: 'x' } },
+  });
+  t.same(initialNetworking({ NetworkMode: 'container:x' }, {}), {});
+  t.match(networkPlan({ NetworkMode: 'zeta' }, { EndpointsConfig: { zeta: {}, alpha: {} } }), {
+    joins: [
+      { network: 'zeta', defaultRoute: false },
+      { network: 'alpha', defaultRoute: true },
+    ],
+  });
+  t.match(networkPlan({ NetworkMode: 'zeta' }, { EndpointsConfig: { alpha: {} } }), {
+    joins: [{ network: 'alpha', defaultRoute: true }],
+  });
+  t.same(networkPlan({ NetworkMode: 'none' }, { EndpointsConfig: {} }), {
+    kind: 'networks',
+    namespace: 'own',
+    joins: [],
+  });
 });
 
 t.test('environment', async (t) => {

@@ -9,6 +9,7 @@ import { adoptSessions } from './exec.ts';
 import { exitUnderLock, restartLater } from './exit.ts';
 import { resumeChecks } from './health.ts';
 import { hasProcess, sourcesOf } from './lifecycle.ts';
+import { resumeNames } from './networks-live.ts';
 import { cgroupPath, runDirectory } from './paths.ts';
 import { finishRemoval, removeDirectory, removeRunDirectory, removeUnderLock } from './remove.ts';
 import { decideAtBoot } from './restart-policy.ts';
@@ -155,6 +156,7 @@ function adopt(engine: Engine, row: ContainerRecord, observation: Observation): 
   if (observation.kind !== 'running') return;
   engine.live.set(row.id, { process: observation.process });
   adoptSessions(engine, row, observation.process);
+  engine.background.run('resume the resolver', row.id, () => resumeNames(engine, engine.table.byId(row.id) ?? row));
   engine.watch(row.id, observation.process);
   resumeChecks(engine, row.id);
 }

@@ -4,6 +4,7 @@ import type {
   ContainerStats,
   ContainerTopResponse,
   ContainerUpdateRequest,
+  EndpointSettings,
   FilesystemChange,
 } from '../../api-spec/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';

@@ -2,7 +2,7 @@
 // undoes; each decision is a pure function next door. Runs under the container's lock.
 import { mkdirSync } from 'node:fs';
 import { close, readInRoot } from '../../addon/index.ts';
-import { messageOf } from '../base/errors.ts';
+import { invalidArgument, messageOf } from '../base/errors.ts';
 import { UndoStack } from '../base/undo-stack.ts';
 import { LaunchError } from '../runtime/launch-error.ts';
 import type { ContainerProcess, ResolvedUser, SpecInput } from '../runtime/types.ts';
@@ -139,7 +139,13 @@ export function userOf(root: number, user: string, groupAdd: readonly string[]):
 /** PID 1 of the container that `container:REF` names; undefined for other modes. */
 function pidOf(engine: Engine, mode: string | undefined, namespace: 'PID' | 'IPC'): number | undefined {
   if (mode === undefined || !mode.startsWith('container:')) return undefined;
-  return running(engine.table, mode.slice('container:'.length), namespace).pid;
+  const other = running(engine.table, mode.slice('container:'.length), namespace);
+  if (namespace === 'IPC' && ['private', 'none'].includes(other.hostConfig.IpcMode ?? '')) {
+    throw invalidArgument(
+      `failed to join IPC namespace: container ${other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  }
+  return other.pid;
 }
 
 /** Transaction 2, and the watch for the end. */

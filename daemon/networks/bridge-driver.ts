@@ -4,10 +4,17 @@ import { messageOf, unavailable } from '../base/errors.ts';
 import type { EndpointRow, NetworkRow, PortRow } from '../store/networks.ts';
 import type { Iptables } from '../supervisor/firewall/iptables.ts';
 import type { FirewallBridge, FirewallPort, FirewallState, IpFamily } from '../supervisor/firewall/rules.ts';
-import { dumpAddresses, dumpRoutes, readAddresses, readRoutes } from '../supervisor/network/address.ts';
+import {
+  deleteDefaultRoute,
+  dumpAddresses,
+  dumpRoutes,
+  newDefaultRoute,
+  readAddresses,
+  readRoutes,
+} from '../supervisor/network/address.ts';
 import { ensureBridge, findLink, removeBridge } from '../supervisor/network/bridge.ts';
 import { formatPrefix, masked, type Prefix, parseMac } from '../supervisor/network/ip-address.ts';
-import { deleteLink, dumpLinks, readLinks } from '../supervisor/network/link.ts';
+import { deleteLink, dumpLinks, getLink, readLinks, setBridgePort } from '../supervisor/network/link.ts';
 import { RouteSocket } from '../supervisor/network/route-socket.ts';
 import { NetlinkError } from '../supervisor/network/rtnetlink.ts';
 import { readSysctl, writeSysctl } from '../supervisor/network/sysctl.ts';
@@ -163,6 +170,27 @@ export class BridgeDriver {
       // leaves by the port that it came from.
       hairpin: how.publishes,
     });
+  }
+
+  /** In a running container: the default routes go through this endpoint, of each family that it has a gateway of; of none without one. */
+  async setDefaultRoute(endpoint: EndpointRow | undefined, sandbox: Sandbox): Promise<void> {
+    const inside = new RouteSocket(sandbox.netlink);
+    const gateways = [endpoint?.gateway ?? '', endpoint?.ipv6Gateway ?? ''].filter((one) => one !== '');
+    const batch = [deleteDefaultRoute(4), deleteDefaultRoute(6)];
+    if (endpoint !== undefined && gateways.length > 0) {
+      const link = readLinks(await inside.request([getLink(endpoint.interfaceName)]))[0];
+      if (link === undefined) throw new Error(`the container's interface ${endpoint.interfaceName} is gone`);
+      batch.push(...gateways.map((gateway) => newDefaultRoute(link.index, storedAddress(gateway))));
+    }
+    await inside.request(batch);
+  }
+
+  /** The endpoint publishes ports from now on: see makeLink's hairpin. */
+  async setPublishing(network: NetworkRow, endpoint: EndpointRow): Promise<void> {
+    const link = await findLink(this.#host, endpoint.hostLink);
+    if (link === undefined) return;
+    const isolated = !parseBridgeOptions(network.options).icc;
+    await this.#host.request([setBridgePort(link.index, { isolated, hairpin: true })]);
   }
 
   /** Removes links behind the caller's back: the kernel takes its time for it (RCU), and most are gone with their namespace already. */

@@ -1,15 +1,15 @@
 // Owns endpoints: a container's attachments to networks, from the row with its addresses over the link to the published ports, and back.
 // An await never stands inside a transaction: intent, kernel, outcome.
 import { forbidden, internal, withContext } from '../base/errors.ts';
-import { newId } from '../base/ids.ts';
+import { newId, shortId } from '../base/ids.ts';
 import type { EndpointRow, NetworkRow } from '../store/networks.ts';
 import { allocate } from './allocate.ts';
 import { parseBridgeOptions } from './bridge-options.ts';
 import type { NetworksContext } from './context.ts';
-import { storedPrefix } from './ipam.ts';
 import { hostLinkOf, macOf } from './names.ts';
+import { pinned } from './ports.ts';
 import type { Endpoint, Networks, PortRequest } from './types.ts';
-import { readSettings } from './validate.ts';
+import { isPredefined, readSettings } from './validate.ts';
 
 type AttachRequest = Parameters<Networks['attach']>[0];
 
@@ -55,8 +55,7 @@ export class Endpoints {
         );
       }
       const linked = network.link !== '';
-      const pools = network.pools.map((pool) => storedPrefix(pool.subnet));
-      const settings = readSettings(network.name, request.settings, linked ? pools : undefined);
+      const settings = readSettings(network.name, request.settings, linked ? network.pools : undefined);
       const id = newId();
       const v4 = linked ? allocate(this.#context.table, network, 4, settings.ipv4, id) : undefined;
       const v6 = linked ? allocate(this.#context.table, network, 6, settings.ipv6, id) : undefined;
@@ -76,11 +75,59 @@ export class Endpoints {
         hostLink: linked ? hostLinkOf(this.#context.config.instance, id) : '',
         interfaceName: linked ? `${parseBridgeOptions(network.options).interfacePrefix}${request.index}` : '',
         aliases: settings.aliases,
+        links: settings.links,
       };
       this.#context.table.insertEndpoint(endpoint);
+      if (linked && !isPredefined(network.name)) this.#insertNames(endpoint, request.hostname ?? '');
       if (!linked) this.#context.tell(network, 'connect', { ...request.attributes, container: request.containerId });
       return { network, endpoint };
     });
+  }
+
+  #insertNames(endpoint: EndpointRow, hostname: string): void {
+    for (const name of [endpoint.containerName, shortId(endpoint.containerId), hostname, ...endpoint.aliases]) {
+      if (name !== '') this.#context.table.insertName(endpoint, name);
+    }
+  }
+
+  /** The container's new name in place of its old one. */
+  rename(containerId: string, name: string): void {
+    const { database, table } = this.#context;
+    database.transaction(() => {
+      for (const endpoint of table.endpointsOfContainer(containerId)) {
+        table.renameEndpoint(endpoint.id, name);
+        const network = table.byId(endpoint.networkId);
+        if (endpoint.hostLink === '' || network === undefined || isPredefined(network.name)) continue;
+        if (!endpoint.aliases.includes(endpoint.containerName)) table.deleteName(endpoint.id, endpoint.containerName);
+        table.insertName(endpoint, name);
+      }
+    });
+  }
+
+  /** The route first, so that nothing is lost in between; then the ports, which keep their numbers. */
+  async moveGateway(request: Parameters<Networks['moveGateway']>[0]): Promise<void> {
+    const { driver, table } = this.#context;
+    const rows = table.endpointsOfContainer(request.containerId);
+    const network = request.network === undefined ? undefined : this.#context.find(request.network);
+    const target = network === undefined ? undefined : rows.find((row) => row.networkId === network.id);
+    await driver.setDefaultRoute(target, request.sandbox);
+    const before = [];
+    for (const row of rows) {
+      const ports = table.portsOf(row.id);
+      if (row.id === target?.id || ports.length === 0) continue;
+      before.push(...ports);
+      await this.#unpublish(row);
+    }
+    if (network === undefined || target === undefined || network.internal || request.ports.length === 0) return;
+    if (table.portsOf(target.id).length > 0) return;
+    await this.#publish({ network, endpoint: target }, pinned(request.ports, before));
+    await driver.setPublishing(network, target);
+  }
+
+  async #unpublish(endpoint: EndpointRow): Promise<void> {
+    const withdrawn = await this.#withdraw(endpoint);
+    this.#context.table.deletePorts(endpoint.id);
+    if (!withdrawn) await this.#rebuildPorts();
   }
 
   async #connect(draft: Draft, request: AttachRequest): Promise<void> {

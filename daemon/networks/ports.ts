@@ -2,7 +2,7 @@
 import type { ContainerConfig, HostConfig } from '../../api-spec/index.ts';
 import { invalidArgument } from '../base/errors.ts';
 import { parseAddress } from '../supervisor/network/ip-address.ts';
-import type { PortRequest } from './types.ts';
+import type { PortRequest, PublishedPort } from './types.ts';
 
 type Protocol = PortRequest['protocol'];
 
@@ -86,4 +86,29 @@ function hostSide(
   if (span[0] === 0) return { hostIp, hostPort: 0, hostPortEnd: 0 };
   const shift = span[0] === span[1] ? offset : 0;
   return { hostIp, hostPort: span[0] + shift, hostPortEnd: span[1] + shift };
+}
+
+/**
+ * The requests with what was published before kept: an ephemeral port or one of a range stays the number that it got. For ports that move
+ * from one endpoint of a container to another.
+ */
+export function pinned(requests: readonly PortRequest[], before: readonly PublishedPort[]): readonly PortRequest[] {
+  const left = [...before];
+  return requests.map((request) => {
+    if (request.hostPort !== 0 && request.hostPort === request.hostPortEnd) return request;
+    const at = left.findIndex(
+      (port) =>
+        port.protocol === request.protocol &&
+        port.containerPort === request.containerPort &&
+        (request.hostIp === '' || request.hostIp === port.hostIp),
+    );
+    const hostPort = left[at]?.hostPort;
+    if (hostPort === undefined) return request;
+    // The other family's of the same request goes with it.
+    for (let index = left.length - 1; index >= 0; index--) {
+      const port = left[index];
+      if (port?.hostPort === hostPort && port.protocol === request.protocol) left.splice(index, 1);
+    }
+    return { ...request, hostPort, hostPortEnd: hostPort };
+  });
 }

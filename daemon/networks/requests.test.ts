@@ -2,7 +2,6 @@
 import t from 'tap';
 import type { NetworkRow } from '../store/networks.ts';
 import { parseBridgeOptions } from './bridge-options.ts';
-import { storedPrefix } from './ipam.ts';
 import { bridgeLinkOf, hostLinkOf, linkPrefix, macOf } from './names.ts';
 import { portRequests } from './ports.ts';
 import { pruneFilter } from './prune-filter.ts';
@@ -57,12 +56,12 @@ t.test('creates', async (t) => {
     [{ subnet: 'fd00::/64', gateway: '10.0.1.1' }, 'invalid gateway 10.0.1.1: parent subnet is an IPv6 block'],
     [{ subnet: '10.0.0.0/24', auxAddresses: { a: 'x' } }, 'invalid auxiliary address a: invalid address'],
   ] as const) {
-    t.throws(() => validateCreate(withPool(pool)), { message: `invalid network config:\n* ${problem}` });
+    t.throws(() => validateCreate(withPool(pool)), { message: `invalid network config:\n${problem}` });
   }
 });
 
 t.test('endpoint settings', async (t) => {
-  const pools = [storedPrefix('10.0.0.0/24')];
+  const pools = [{ subnet: '10.0.0.0/24', ipRange: '', configured: true }];
   t.match(
     readSettings(
       'mine',
@@ -76,12 +75,20 @@ t.test('endpoint settings', async (t) => {
     },
   );
   t.throws(() => readSettings('bridge', { Aliases: ['a'] }, pools), {
-    message: 'invalid endpoint settings:\n* network-scoped aliases are only supported for user-defined networks',
+    message: 'invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks',
   });
   t.throws(() => readSettings('mine', { IPAMConfig: { IPv4Address: 'fd00::1', IPv6Address: '::' } }, undefined), {
     message: 'invalid endpoint settings:\n* invalid IPv4 address: fd00::1\n* invalid IPv6 address: ::',
   });
-  t.throws(() => readSettings('mine', { MacAddress: 'zz' }, pools), { message: 'invalid MAC address: zz' });
+  t.throws(() => readSettings('mine', { MacAddress: 'zz' }, pools), { message: 'invalid MAC address zz' });
+  t.throws(() => readSettings('mine', { IPAMConfig: { IPv4Address: '10.1.0.9' } }, pools), {
+    message: 'invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.1.0.9',
+  });
+  const chosen = [{ subnet: '10.0.0.0/24', ipRange: '', configured: false }];
+  t.throws(() => readSettings('mine', { IPAMConfig: { IPv4Address: '10.0.0.9' } }, chosen), {
+    message:
+      'invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with user configured subnets',
+  });
 });
 
 t.test('options of bridges', async (t) => {

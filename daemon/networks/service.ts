@@ -16,7 +16,8 @@ import type { Log } from './bridge-driver.ts';
 import { parseBridgeOptions } from './bridge-options.ts';
 import { type NetworksConfig, NetworksContext } from './context.ts';
 import { Endpoints } from './endpoints.ts';
-import { localPool, storedPrefix } from './ipam.ts';
+import { localPool } from './ipam.ts';
+import { NameResolvers } from './names/service.ts';
 import { bridgeLinkOf } from './names.ts';
 import { choosePools, subnetsOf } from './pools.ts';
 import { pruneFilter } from './prune-filter.ts';
@@ -28,11 +29,13 @@ export type { NetworksConfig } from './context.ts';
 export class NetworkService implements Networks {
   readonly #context: NetworksContext;
   readonly #endpoints: Endpoints;
+  readonly #names: NameResolvers;
   readonly #locks = new KeyedLock();
 
   constructor(config: NetworksConfig, database: Database, events: EventTable, log: Log) {
     this.#context = new NetworksContext(config, database, events, log);
     this.#endpoints = new Endpoints(this.#context);
+    this.#names = new NameResolvers(this.#context.table, log);
   }
 
   restore(): Promise<void> {
@@ -45,6 +48,7 @@ export class NetworkService implements Networks {
 
   /** Closes sockets and lets the ports go; links, rules and containers stay. */
   close(): void {
+    this.#names.close();
     this.#context.close();
   }
 
@@ -175,8 +179,7 @@ export class NetworkService implements Networks {
   validate(reference: string, settings: EndpointSettings): void {
     const network = this.#context.lookup(reference);
     const name = network?.name ?? (reference === 'default' ? 'bridge' : reference);
-    const pools = network?.pools.map((pool) => storedPrefix(pool.subnet));
-    readSettings(name, settings, pools);
+    readSettings(name, settings, network?.pools);
   }
 
   attach(request: Parameters<Networks['attach']>[0]): Promise<Endpoint> {
@@ -184,7 +187,24 @@ export class NetworkService implements Networks {
   }
 
   detach(containerId: string, networkId?: string): Promise<void> {
+    if (networkId === undefined) this.#names.stop(containerId);
     return this.#endpoints.detach(containerId, networkId);
+  }
+
+  moveGateway(request: Parameters<Networks['moveGateway']>[0]): Promise<void> {
+    return this.#endpoints.moveGateway(request);
+  }
+
+  async serveNames(request: Parameters<Networks['serveNames']>[0]): Promise<readonly number[]> {
+    try {
+      return await this.#names.serve(request);
+    } catch (error) {
+      throw withContext('start the resolver', error);
+    }
+  }
+
+  rename(containerId: string, name: string): void {
+    this.#endpoints.rename(containerId, name);
   }
 
   endpointsOf(containerId: string): readonly Endpoint[] {

@@ -59,6 +59,8 @@ export interface Endpoint {
   readonly hostLink: string;
   readonly interfaceName: string;
   readonly aliases: readonly string[];
+  /** `CONTAINER:ALIAS`, for its own container alone. */
+  readonly links: readonly string[];
   readonly ports: readonly PublishedPort[];
 }
 
@@ -67,6 +69,14 @@ export interface Sandbox {
   readonly namespace: number;
   /** NETLINK_ROUTE socket inside of it. */
   readonly netlink: number;
+}
+
+/** How the resolver of a container asks others. */
+export interface NameService {
+  /** Of --dns; empty: those of the host's resolv.conf, as it is at the time of the question. */
+  readonly servers: readonly string[];
+  /** The container has an ndots option of its own: a name without a dot is then never asked outside, its resolver adds a domain first. */
+  readonly ndots: boolean;
 }
 
 export interface NetworkCreate {
@@ -114,6 +124,8 @@ export interface Networks {
     readonly index: number;
     /** More attributes of the event network connect, which has container, name and type by itself. */
     readonly attributes: Readonly<Record<string, string>>;
+    /** One more name by which it is found on user-defined networks. */
+    readonly hostname?: string;
     /** Published on the network of the default route only, as Docker does; see networks/ports.ts portRequests(). Absent: none. */
     readonly ports?: readonly PortRequest[];
   }): Promise<Endpoint>;
@@ -121,6 +133,32 @@ export interface Networks {
   validate(network: string, settings: EndpointSettings): void;
   /** Frees the addresses at once; the link goes with its namespace or is removed behind. Harmless when there is none. */
   detach(containerId: string, networkId?: string): Promise<void>;
+  /**
+   * In a running container: the default route goes through this network, and the ports are published there and nowhere else. Without a
+   * network there is no default route and no published port.
+   */
+  moveGateway(request: {
+    readonly containerId: string;
+    readonly network: string | undefined;
+    readonly sandbox: Sandbox;
+    readonly ports: readonly PortRequest[];
+  }): Promise<void>;
+  /**
+   * Answers names at 127.0.0.11 in the container's namespace until it is detached from all its networks; harmless when that is so already.
+   * `held`: the sockets of an earlier daemon, which are taken over. Resolves with the sockets, which stay the resolver's own, for a process
+   * that outlives the daemon to hold.
+   */
+  serveNames(request: {
+    readonly containerId: string;
+    /** The caller keeps it. */
+    readonly namespace: number;
+    readonly service: NameService;
+    readonly held?: readonly number[];
+  }): Promise<readonly number[]>;
+  /** Resolves when the links of what was detached are gone. */
+  settled(): Promise<void>;
+  /** A running container has a new name. */
+  rename(containerId: string, name: string): void;
   endpointsOf(containerId: string): readonly Endpoint[];
   endpointsOn(networkId: string): readonly Endpoint[];
   /** Links, rules and rows without a container in `alive` are removed. At boot, before listening. */

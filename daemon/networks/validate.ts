@@ -1,6 +1,7 @@
 // Owns the checks of what a client asks for: new networks and endpoint settings, in Docker's words. Pure.
 import type { EndpointSettings } from '../../api-spec/index.ts';
 import { type EngineError, forbidden, invalidArgument, notFound, notImplemented } from '../base/errors.ts';
+import type { PoolRow } from '../store/networks.ts';
 import {
   type Address,
   contains,
@@ -12,6 +13,7 @@ import {
   parseMac,
   parsePrefix,
 } from '../supervisor/network/ip-address.ts';
+import { storedPrefix } from './ipam.ts';
 import type { IpamPool, NetworkCreate } from './types.ts';
 
 const PREDEFINED: ReadonlySet<string> = new Set(['bridge', 'host', 'none', 'default']);
@@ -21,6 +23,7 @@ export const isPredefined = (name: string): boolean => PREDEFINED.has(name);
 
 /** Several problems as Docker lists them. */
 function joined(head: string, problems: readonly string[]): EngineError {
+  if (problems.length === 1) return invalidArgument(`${head}:\n${problems[0]}`);
   return invalidArgument(`${head}:\n${problems.map((problem) => `* ${problem.replaceAll('\n', '\n\t')}`).join('\n')}`);
 }
 
@@ -103,13 +106,15 @@ export interface StaticSettings {
   /** Empty: derived from the address. */
   readonly mac: string;
   readonly aliases: readonly string[];
+  /** `CONTAINER:ALIAS`. */
+  readonly links: readonly string[];
 }
 
 /** Reads and checks endpoint settings. `pools` undefined: the network is not known yet, and ranges are not checked. */
 export function readSettings(
   networkName: string,
   settings: EndpointSettings,
-  pools: readonly Prefix[] | undefined,
+  pools: readonly Pick<PoolRow, 'subnet' | 'ipRange' | 'configured'>[] | undefined,
 ): StaticSettings {
   const problems: string[] = [];
   const ipv4 = staticAddress(settings.IPAMConfig?.IPv4Address ?? '', 4, problems);
@@ -125,15 +130,22 @@ export function readSettings(
       [ipv4, settings.IPAMConfig?.IPv4Address],
       [ipv6, settings.IPAMConfig?.IPv6Address],
     ] as const) {
-      if (address !== undefined && !pools.some((pool) => contains(pool, address))) {
-        problems.push(`no configured subnet contains IP address ${given}`);
+      if (address === undefined) continue;
+      const ofFamily = pools.filter((pool) => storedPrefix(pool.subnet).address.family === address.family);
+      if (!ofFamily.some((pool) => contains(storedPrefix(pool.subnet), address))) {
+        problems.push(`no configured subnet or ip-range contain the IP address ${given}`);
+      } else if (!ofFamily.some((pool) => pool.configured)) {
+        problems.push(
+          'user specified IP address is supported only when connecting to networks with user configured subnets',
+        );
       }
     }
   }
   if (problems.length > 0) throw joined('invalid endpoint settings', problems);
   const mac = settings.MacAddress ?? '';
-  if (mac !== '' && parseMac(mac) === undefined) throw invalidArgument(`invalid MAC address: ${mac}`);
-  return { ipv4, ipv6, mac: mac.toLowerCase().replaceAll('-', ':'), aliases };
+  if (mac !== '' && parseMac(mac) === undefined) throw invalidArgument(`invalid MAC address ${mac}`);
+  const links = settings.Links ?? [];
+  return { ipv4, ipv6, mac: mac.toLowerCase().replaceAll('-', ':'), aliases, links };
 }
 
 function staticAddress(text: string, family: 4 | 6, problems: string[]): Address | undefined {

@@ -119,7 +119,7 @@ class MonitorRuntime implements Runtime {
       program: '',
       cwd: '/',
     });
-    client.adopt(hello.started, hello.execs);
+    client.adopt(hello.started, hello.execs, hello.held);
     return { kind: 'running', process: client };
   }
 

@@ -1,5 +1,6 @@
 // Owns a running container as seen through its monitor: sessions, clients, signals, the end. The monitor is the parent of every process
 // here, so no pid can be mistaken. Builds no plan (launch.ts and exec-plan.ts do).
+import { takeDescriptor } from '../../addon/index.ts';
 import { EngineError, internal, notFound } from '../base/errors.ts';
 import { type Attempt, launchError, monitorLost } from './launch-message.ts';
 import { closeAll, type MonitorConnection } from './monitor-connection.ts';
@@ -42,6 +43,7 @@ export class MonitorClient implements ContainerProcess {
   readonly #detached = new Map<string, (reason: string) => void>();
   readonly #execs = new Map<string, ExecSession>();
   readonly #adopted = new Map<string, ExecProcess>();
+  #held: readonly number[] = [];
   #running: Started | undefined;
   readonly #attempt: Attempt;
   #ended = false;
@@ -70,9 +72,10 @@ export class MonitorClient implements ContainerProcess {
     return this.#started.promise;
   }
 
-  /** An adopted container: it runs already, with sessions by id and pid. */
-  adopt(started: Started, execs: ReadonlyMap<string, number> = new Map()): void {
+  /** An adopted container: it runs already, with sessions by id and pid, and with held descriptors by number. */
+  adopt(started: Started, execs: ReadonlyMap<string, number> = new Map(), held: readonly number[] = []): void {
     this.#running = started;
+    this.#held = held;
     this.#started.resolve(started);
     for (const [id, pid] of execs) {
       const session = this.#addSession(id, { kind: 'exec', program: '', cwd: '/' });
@@ -139,6 +142,23 @@ export class MonitorClient implements ContainerProcess {
     };
   }
 
+  hold(descriptors: readonly number[]): void {
+    this.#send(messageType.hold, {}, descriptors);
+  }
+
+  takeHeld(): readonly number[] {
+    const numbers = this.#held;
+    this.#held = [];
+    const taken: number[] = [];
+    try {
+      for (const number of numbers) taken.push(takeDescriptor(this.monitorPid, number));
+    } catch {
+      // The monitor has gone, or the host forbids it (kernel.yama.ptrace_scope 3): as if nothing were held.
+      closeAll(taken.splice(0));
+    }
+    return taken;
+  }
+
   release(): void {
     this.#options.connection.close();
   }
@@ -170,9 +190,9 @@ export class MonitorClient implements ContainerProcess {
     }
   }
 
-  #send(...[type, fields]: Parameters<MonitorConnection['send']>): void {
+  #send(...[type, fields, descriptors]: Parameters<MonitorConnection['send']>): void {
     try {
-      this.#options.connection.send(type, fields);
+      this.#options.connection.send(type, fields, descriptors);
     } catch (error) {
       // EPIPE: the monitor has just gone, its end is told by `exited`.
       if (this.#options.connection.open && !this.#ended)

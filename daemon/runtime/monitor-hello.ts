@@ -10,6 +10,8 @@ export interface Hello {
   readonly started: Started;
   /** Sessions that have not ended: id and pid. */
   readonly execs: ReadonlyMap<string, number>;
+  /** Numbers of the descriptors that it holds. */
+  readonly held: readonly number[];
 }
 
 /** Milliseconds in which a monitor answers; one that does not is stuck, and is treated as gone. */
@@ -35,6 +37,10 @@ export function awaitHello(connection: MonitorConnection, id: string): Promise<H
         startedAt: bigintField(message, 'startedAt'),
       },
       execs: execsOf(textField(message, 'execs'), textField(message, 'execPids')),
+      held: textField(message, 'held')
+        .split(' ')
+        .filter((number) => /^\d+$/.test(number))
+        .map(Number),
     };
     resolve(hello.id === id ? hello : undefined);
   });

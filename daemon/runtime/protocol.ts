@@ -17,6 +17,7 @@ export const messageType = {
   exec: 6,
   detach: 7,
   closeStdin: 8,
+  hold: 9,
   hello: 101,
   started: 102,
   failed: 103,
@@ -65,6 +66,7 @@ export const fieldTag = {
   lost: 34,
   execs: 35,
   execPids: 36,
+  held: 37,
 } as const;
 
 export type FieldName = keyof typeof fieldTag;

@@ -158,6 +158,10 @@ export interface ContainerProcess {
   exec(input: ExecInput): Promise<ExecProcess>;
   /** What the monitor of an adopted container still ran when it was found, by exec id; empty for one that was launched here. */
   readonly sessions: ReadonlyMap<string, ExecProcess>;
+  /** The monitor keeps duplicates of the descriptors, in the place of those before, for a later daemon. The caller keeps its own. */
+  hold(descriptors: readonly number[]): void;
+  /** Duplicates of what the monitor of an adopted container held when it was found, which the caller closes; empty the second time. */
+  takeHeld(): readonly number[];
   /** Lets go of the monitor without touching the container (shutdown of the daemon). */
   release(): void;
 }

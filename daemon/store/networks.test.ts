@@ -36,6 +36,7 @@ const endpoint = (id: string, networkId: string): EndpointRow => ({
   hostLink: `veth${id}`,
   interfaceName: 'eth0',
   aliases: ['x'],
+  links: [],
 });
 
 t.test('rows of networks', async (t) => {

@@ -1,4 +1,4 @@
-// Owns the SQL of networks, network_pools, endpoints, addresses and ports. Rows in, rows out: no policy, no kernel.
+// Owns the SQL of networks, network_pools, endpoints, endpoint_names, addresses and ports. Rows in, rows out: no policy, no kernel.
 import type { Statement } from 'better-sqlite3';
 import type { Database } from './database.ts';
 
@@ -47,6 +47,8 @@ export interface EndpointRow {
   readonly hostLink: string;
   readonly interfaceName: string;
   readonly aliases: readonly string[];
+  /** `CONTAINER:ALIAS`, for this endpoint's container alone. */
+  readonly links: readonly string[];
 }
 
 export interface AddressRow {
@@ -119,6 +121,7 @@ const endpointOf = (row: Raw): EndpointRow => ({
   hostLink: text(row, 'host_link'),
   interfaceName: text(row, 'interface_name'),
   aliases: JSON.parse(text(row, 'aliases')) as string[],
+  links: JSON.parse(text(row, 'links')) as string[],
 });
 
 const portOf = (row: Raw): PortRow => ({
@@ -251,7 +254,7 @@ export class NetworkTable {
 
   insertEndpoint(row: EndpointRow): void {
     this.#run(
-      'INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       row.id,
       row.networkId,
       row.containerId,
@@ -267,6 +270,7 @@ export class NetworkTable {
       row.hostLink === '' ? null : row.hostLink,
       row.interfaceName,
       JSON.stringify(row.aliases),
+      JSON.stringify(row.links),
     );
   }
 
@@ -277,6 +281,35 @@ export class NetworkTable {
   /** Its addresses and ports go with it. False when there is none. */
   deleteEndpoint(id: string): boolean {
     return this.#run('DELETE FROM endpoints WHERE id = ?', id) > 0;
+  }
+
+  // Names
+
+  /** The endpoint is found by the name on its network; names are kept in lower case. */
+  insertName(endpoint: Pick<EndpointRow, 'id' | 'networkId'>, name: string): void {
+    const sql = 'INSERT OR IGNORE INTO endpoint_names VALUES (?, ?, ?)';
+    this.#run(sql, endpoint.networkId, name.toLowerCase(), endpoint.id);
+  }
+
+  deleteName(endpointId: string, name: string): void {
+    this.#run('DELETE FROM endpoint_names WHERE endpoint_id = ? AND name = ?', endpointId, name.toLowerCase());
+  }
+
+  renameEndpoint(endpointId: string, containerName: string): void {
+    this.#run('UPDATE endpoints SET container_name = ? WHERE id = ?', containerName, endpointId);
+  }
+
+  /** The finished endpoints that have the name on the network, the oldest first. */
+  endpointsByName(networkId: string, name: string): EndpointRow[] {
+    const sql = `SELECT endpoints.* FROM endpoint_names JOIN endpoints ON endpoints.id = endpoint_names.endpoint_id
+       WHERE endpoint_names.network_id = ? AND endpoint_names.name = ? AND endpoints.ready = 1 ORDER BY endpoints.rowid`;
+    return this.#all(sql, networkId, name.toLowerCase()).map(endpointOf);
+  }
+
+  endpointByAddress(networkId: string, address: string): EndpointRow | undefined {
+    const sql = `SELECT endpoints.* FROM addresses JOIN endpoints ON endpoints.id = addresses.endpoint_id
+       WHERE addresses.network_id = ? AND addresses.address = ?`;
+    return this.#all(sql, networkId, address).map(endpointOf)[0];
   }
 
   // Addresses
@@ -312,6 +345,11 @@ export class NetworkTable {
   }
 
   // Ports
+
+  /** The ports of an endpoint lead to no one any more. */
+  deletePorts(endpointId: string): void {
+    this.#run('DELETE FROM ports WHERE endpoint_id = ?', endpointId);
+  }
 
   ports(): PortRow[] {
     return this.#all('SELECT * FROM ports ORDER BY rowid').map(portOf);

@@ -55,6 +55,15 @@ void say_hello(Monitor &monitor) {
     ids.append(session->exec, strlen(session->exec));
     pids.append(pid.text(), pid.length());
   }
+  Queue held;
+  for (const UniqueFd &fd : monitor.held) {
+    if (!fd.valid()) continue;
+    Text<24> number;
+    number.add_number(static_cast<uint64_t>(fd.get()));
+    if (!held.empty()) held.append(" ", 1);
+    held.append(number.text(), number.length());
+  }
+  frame.bytes(field::held, held.data(), held.size());
   frame.bytes(field::execs, ids.data(), ids.size()).bytes(field::exec_pids, pids.data(), pids.size());
   monitor.link.send(frame);
 }
@@ -105,6 +114,14 @@ void handle_detach(Monitor &monitor, const Fields &fields) {
   }
 }
 
+// In the place of what was held before. The next daemon learns the numbers from the hello, and takes duplicates by pidfd_getfd.
+void handle_hold(Monitor &monitor, ReceivedFrame &frame) {
+  for (size_t i = 0; i < Monitor::kHeldLimit; i++) {
+    monitor.held[i].reset();
+    if (i < frame.fd_count) monitor.held[i] = static_cast<UniqueFd &&>(frame.fds[i]);
+  }
+}
+
 void received(void *owner, ReceivedFrame &frame) {
   auto &monitor = *static_cast<Monitor *>(owner);
   switch (frame.type) {
@@ -122,6 +139,9 @@ void received(void *owner, ReceivedFrame &frame) {
       return;
     case message::detach:
       handle_detach(monitor, frame.fields);
+      return;
+    case message::hold:
+      handle_hold(monitor, frame);
       return;
     default:
       break;

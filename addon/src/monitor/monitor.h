@@ -36,6 +36,10 @@ struct Monitor {
   uint64_t log_lost_told = 0;
   uint64_t log_told_at = 0;  // ms, monotonic
 
+  // Sockets that outlive the daemon which made them.
+  static constexpr size_t kHeldLimit = 8;
+  UniqueFd held[kHeldLimit];
+
   Session *container = nullptr;  // first of the list of sessions
   ProcessMark mark;
 };

@@ -20,6 +20,7 @@ constexpr uint16_t resize = 5;
 constexpr uint16_t exec = 6;
 constexpr uint16_t detach = 7;
 constexpr uint16_t close_stdin = 8;
+constexpr uint16_t hold = 9;
 constexpr uint16_t hello = 101;
 constexpr uint16_t started = 102;
 constexpr uint16_t failed = 103;
@@ -69,6 +70,7 @@ constexpr uint16_t reason = 33;
 constexpr uint16_t lost = 34;
 constexpr uint16_t execs = 35;
 constexpr uint16_t exec_pids = 36;
+constexpr uint16_t held = 37;
 }  // namespace field
 
 namespace stream {

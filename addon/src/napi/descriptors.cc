@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../sys/path_in_root.h"
@@ -153,6 +154,25 @@ Napi::Value peer_credentials(const Napi::CallbackInfo &info) {
   return result;
 }
 
+// takeDescriptor(pid, number): a duplicate of another process's descriptor.
+Napi::Value take_descriptor(const Napi::CallbackInfo &info) {
+  int64_t pid, number;
+  if (!number_argument(info, 0, "pid", pid) || !number_argument(info, 1, "number", number)) return info.Env().Undefined();
+  Failure failure;
+  UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
+  if (!process.valid()) {
+    failure.set("pidfd_open", errno);
+    return throw_failure(info.Env(), failure);
+  }
+  // The kernel makes it close-on-exec.
+  int taken = static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), static_cast<int>(number), 0));
+  if (taken < 0) {
+    failure.set("pidfd_getfd", errno);
+    return throw_failure(info.Env(), failure);
+  }
+  return Napi::Number::New(info.Env(), taken);
+}
+
 // readInRoot(root, path, maxBytes): the whole regular file, undefined when it is missing.
 Napi::Value read_in_root(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
@@ -250,6 +270,7 @@ void register_descriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("close", Napi::Function::New<close_descriptor>(env, "close"));
   exports.Set("openPath", Napi::Function::New<open_path>(env, "openPath"));
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
+  exports.Set("takeDescriptor", Napi::Function::New<take_descriptor>(env, "takeDescriptor"));
   exports.Set("readInRoot", Napi::Function::New<read_in_root>(env, "readInRoot"));
   exports.Set("openInRoot", Napi::Function::New<open_in_root_call>(env, "openInRoot"));
   exports.Set("statInRoot", Napi::Function::New<stat_in_root>(env, "statInRoot"));

@@ -2,6 +2,8 @@
 // leaves its namespace is back before its work ends (src/sys/netlink.cc), so the pool never sees a stray one.
 #include "../sys/netlink.h"
 
+#include <sys/socket.h>
+
 #include "convert.h"
 
 namespace tsd {
@@ -83,18 +85,43 @@ class OpenNetlink : public Work {
 
 class ConnectTcp : public Work {
  public:
-  ConnectTcp(Napi::Env env, int network_namespace, std::string address, uint16_t port)
-      : Work(env, "connectTcp"), namespace_(network_namespace), address_(std::move(address)), port_(port) {}
+  ConnectTcp(Napi::Env env, int network_namespace, std::string address, uint16_t port, bool wait)
+      : Work(env, "connectTcp"), namespace_(network_namespace), address_(std::move(address)), port_(port), wait_(wait) {}
 
  private:
   bool run(Failure &failure) override {
-    socket_.reset(connect_tcp_in(namespace_, address_.c_str(), port_, failure));
+    socket_.reset(connect_tcp_in(namespace_, address_.c_str(), port_, wait_, failure));
     return socket_.valid();
   }
 
   Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, socket_.release()); }
 
   int namespace_;
+  std::string address_;
+  uint16_t port_;
+  bool wait_;
+  UniqueFd socket_;
+};
+
+class BindSocket : public Work {
+ public:
+  BindSocket(Napi::Env env, int network_namespace, bool stream, std::string address, uint16_t port)
+      : Work(env, "bindSocket"),
+        namespace_(network_namespace),
+        type_(stream ? SOCK_STREAM : SOCK_DGRAM),
+        address_(std::move(address)),
+        port_(port) {}
+
+ private:
+  bool run(Failure &failure) override {
+    socket_.reset(bind_socket_in(namespace_, type_, address_.c_str(), port_, failure));
+    return socket_.valid();
+  }
+
+  Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, socket_.release()); }
+
+  int namespace_;
+  int type_;
   std::string address_;
   uint16_t port_;
   UniqueFd socket_;
@@ -134,7 +161,7 @@ Napi::Value open_netlink_call(const Napi::CallbackInfo &info) {
   return (new OpenNetlink(info.Env(), network_namespace, static_cast<int>(protocol)))->start();
 }
 
-// connectTcp(namespace, address, port): a descriptor.
+// connectTcp(namespace, address, port, wait): a descriptor.
 Napi::Value connect_tcp(const Napi::CallbackInfo &info) {
   int network_namespace;
   std::string address;
@@ -144,7 +171,21 @@ Napi::Value connect_tcp(const Napi::CallbackInfo &info) {
     return info.Env().Undefined();
   }
   // The namespace stays the caller's and open until the promise is settled.
-  return (new ConnectTcp(info.Env(), network_namespace, address, static_cast<uint16_t>(port)))->start();
+  bool wait = info[3].IsUndefined() || info[3].ToBoolean();
+  return (new ConnectTcp(info.Env(), network_namespace, address, static_cast<uint16_t>(port), wait))->start();
+}
+
+// bindSocket(namespace, stream, address, port): a descriptor.
+Napi::Value bind_socket(const Napi::CallbackInfo &info) {
+  int network_namespace;
+  std::string address;
+  int64_t port;
+  if (!descriptor_argument(info, 0, "namespace", network_namespace) || !text_argument(info, 2, "address", address) ||
+      !number_argument(info, 3, "port", port)) {
+    return info.Env().Undefined();
+  }
+  // The namespace stays the caller's and open until the promise is settled.
+  return (new BindSocket(info.Env(), network_namespace, info[1].ToBoolean(), address, static_cast<uint16_t>(port)))->start();
 }
 
 // netlinkTransact(fd, request): the raw replies.
@@ -162,6 +203,7 @@ void register_netlink(Napi::Env env, Napi::Object exports) {
   exports.Set("createNetworkNamespace", Napi::Function::New<create_namespace>(env, "createNetworkNamespace"));
   exports.Set("openNetlink", Napi::Function::New<open_netlink_call>(env, "openNetlink"));
   exports.Set("connectTcp", Napi::Function::New<connect_tcp>(env, "connectTcp"));
+  exports.Set("bindSocket", Napi::Function::New<bind_socket>(env, "bindSocket"));
   exports.Set("netlinkTransact", Napi::Function::New<transact>(env, "netlinkTransact"));
 }
 

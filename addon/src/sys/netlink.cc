@@ -24,6 +24,8 @@ namespace {
 constexpr int kPatienceSeconds = 30;
 /// A port that has not answered by then has a full queue.
 constexpr int kConnectMs = 200;
+/// Connections that wait to be accepted.
+constexpr int kBacklog = 128;
 /// Room for the acknowledgements of a batch; a dump waits for its reader by itself.
 constexpr int kReceiveRoom = 1 << 20;
 /// The kernel fills a dump's pieces up to 32 KiB.
@@ -61,6 +63,23 @@ int begin_connect(int network_namespace, const sockaddr *to, socklen_t size, Uni
   made.reset(socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!made.valid()) return failure.set("socket", errno, "AF_INET");
   if (connect(made.get(), to, size) != 0 && errno != EINPROGRESS) return failure.set("connect", errno);
+  return 0;
+}
+
+/// A numeric address with its port; 0 when it is none.
+socklen_t address_of(const char *text, uint16_t port, sockaddr_storage &to) {
+  auto &four = reinterpret_cast<sockaddr_in &>(to);
+  auto &six = reinterpret_cast<sockaddr_in6 &>(to);
+  if (inet_pton(AF_INET, text, &four.sin_addr) == 1) {
+    four.sin_family = AF_INET;
+    four.sin_port = htons(port);
+    return sizeof four;
+  }
+  if (inet_pton(AF_INET6, text, &six.sin6_addr) == 1) {
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(port);
+    return sizeof six;
+  }
   return 0;
 }
 
@@ -122,23 +141,13 @@ int open_netlink_in(int network_namespace, int protocol, Failure &failure) {
   return open_netlink(protocol, failure);
 }
 
-int connect_tcp_in(int network_namespace, const char *address, uint16_t port, Failure &failure) {
-  sockaddr_in four = {};
-  sockaddr_in6 six = {};
-  four.sin_family = AF_INET;
-  four.sin_port = htons(port);
-  six.sin6_family = AF_INET6;
-  six.sin6_port = htons(port);
+int connect_tcp_in(int network_namespace, const char *address, uint16_t port, bool wait, Failure &failure) {
+  sockaddr_storage to = {};
+  socklen_t length = address_of(address, port, to);
+  if (length == 0) return failure.set("connect", EINVAL, address);
   UniqueFd made;
-  int outcome;
-  if (inet_pton(AF_INET, address, &four.sin_addr) == 1) {
-    outcome = begin_connect(network_namespace, reinterpret_cast<sockaddr *>(&four), sizeof four, made, failure);
-  } else if (inet_pton(AF_INET6, address, &six.sin6_addr) == 1) {
-    outcome = begin_connect(network_namespace, reinterpret_cast<sockaddr *>(&six), sizeof six, made, failure);
-  } else {
-    return failure.set("connect", EINVAL, address);
-  }
-  if (outcome != 0) return -1;
+  if (begin_connect(network_namespace, reinterpret_cast<sockaddr *>(&to), length, made, failure) != 0) return -1;
+  if (!wait) return made.release();
   pollfd ready = {made.get(), POLLOUT, 0};
   int count;
   do {
@@ -149,6 +158,23 @@ int connect_tcp_in(int network_namespace, const char *address, uint16_t port, Fa
   if (count == 0) return failure.set("connect", ETIMEDOUT, address);
   if (getsockopt(made.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error != 0) return failure.set("connect", error, address);
+  return made.release();
+}
+
+int bind_socket_in(int network_namespace, int type, const char *address, uint16_t port, Failure &failure) {
+  sockaddr_storage at = {};
+  socklen_t length = address_of(address, port, at);
+  if (length == 0) return failure.set("bind", EINVAL, address);
+  ReturnHome home;
+  if (!home.prepare(failure)) return -1;
+  if (setns(network_namespace, CLONE_NEWNET) != 0) return failure.set("setns", errno, "network namespace");
+  home.arm();
+  UniqueFd made(socket(at.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!made.valid()) return failure.set("socket", errno, address);
+  const int on = 1;
+  if (type == SOCK_STREAM) setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(made.get(), reinterpret_cast<sockaddr *>(&at), length) != 0) return failure.set("bind", errno, address);
+  if (type == SOCK_STREAM && listen(made.get(), kBacklog) != 0) return failure.set("listen", errno, address);
   return made.release();
 }
 

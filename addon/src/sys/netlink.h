@@ -23,8 +23,13 @@ int open_netlink_in(int network_namespace, int protocol, Failure &failure);
 int netlink_transact(int socket, const uint8_t *request, size_t size, std::vector<uint8_t> &reply, Failure &failure);
 
 /// A TCP connection to a numeric address, made in the namespace of the descriptor, non-blocking. Waits a fraction of a second at most: for
-/// addresses of the namespace itself, where the kernel answers at once. Returns the descriptor or -1.
-int connect_tcp_in(int network_namespace, const char *address, uint16_t port, Failure &failure);
+/// addresses of the namespace itself, where the kernel answers at once; without `wait` not at all: the socket tells the outcome when it
+/// becomes writable. Returns the descriptor or -1.
+int connect_tcp_in(int network_namespace, const char *address, uint16_t port, bool wait, Failure &failure);
+
+/// A non-blocking socket (SOCK_DGRAM or SOCK_STREAM) in the namespace, bound to the numeric address (port 0: any), a stream's listening.
+/// Returns the descriptor or -1.
+int bind_socket_in(int network_namespace, int type, const char *address, uint16_t port, Failure &failure);
 
 struct NetworkNamespace {
   UniqueFd descriptor;

@@ -24,10 +24,11 @@ const isAlive = (view: ContainerView): boolean => ['running', 'paused', 'stoppin
 function requestedNetworks(view: ContainerView): Readonly<Record<string, EndpointSettings>> {
   const mode = view.record.hostConfig.NetworkMode ?? 'bridge';
   if (mode.startsWith('container:')) return {};
-  const asked = Object.entries(view.record.networkingConfig.EndpointsConfig ?? {}).map(
+  const { EndpointsConfig: frozen } = view.record.networkingConfig;
+  const asked = Object.entries(frozen ?? {}).map(
     ([name, settings]) => [name === 'default' ? 'bridge' : name, settings ?? {}] as const,
   );
-  if (asked.length > 0) return Object.fromEntries(asked);
+  if (frozen !== undefined) return Object.fromEntries(asked);
   return { [mode === 'default' || mode === '' ? 'bridge' : mode]: {} };
 }
 

@@ -68,6 +68,7 @@ const endpoint: Endpoint = {
   hostLink: 've0',
   interfaceName: 'eth0',
   aliases: ['a'],
+  links: [],
   ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '0.0.0.0', hostPort: 8080 }],
 };
 

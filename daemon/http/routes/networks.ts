@@ -1,6 +1,6 @@
 // Owns the handlers of networks. Each parses, calls the service once and presents.
 import { routes } from '../../../api-spec/index.ts';
-import { invalidArgument, notImplemented } from '../../base/errors.ts';
+import { invalidArgument } from '../../base/errors.ts';
 import type { Network } from '../../networks/types.ts';
 import { inspectNetwork, presentNetwork } from '../presenters/network.ts';
 import type { RouteContext } from './context.ts';
@@ -62,16 +62,11 @@ export function networkRoutes({ services, on }: RouteContext): void {
   });
 
   on(routes.NetworkConnect, async ({ params, body }) => {
-    if (containers.connectNetwork === undefined)
-      throw notImplemented('network connect is not supported by this engine yet');
     await containers.connectNetwork(params.id, body.Container, body.EndpointConfig ?? {});
     return { status: 200 };
   });
 
   on(routes.NetworkDisconnect, async ({ params, body }) => {
-    if (containers.disconnectNetwork === undefined) {
-      throw notImplemented('network disconnect is not supported by this engine yet');
-    }
     await containers.disconnectNetwork(params.id, body.Container, body.Force ?? false);
     return { status: 200 };
   });

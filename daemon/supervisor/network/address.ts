@@ -18,6 +18,7 @@ const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 
 const ADDRESS_HEADER = 8;
@@ -36,6 +37,7 @@ const RTA_TABLE = 15;
 const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
 const RT_SCOPE_UNIVERSE = 0;
+const RT_SCOPE_NOWHERE = 255;
 const RTN_UNICAST = 1;
 
 const AF_INET = 2;
@@ -103,6 +105,28 @@ export function newDefaultRoute(index: number, gateway: Address): Request {
       [4, 0],
     ),
     attributes: [bytes(RTA_GATEWAY, addressBytes(gateway)), u32(RTA_OIF, index)],
+  };
+}
+
+/** Removes the default route of the family; harmless when there is none. */
+export function deleteDefaultRoute(family: 4 | 6): Request {
+  return {
+    what: 'delete default route',
+    type: RTM_DELROUTE,
+    flags: 0,
+    header: fields(
+      [1, family === 4 ? AF_INET : AF_INET6],
+      [1, 0],
+      [1, 0],
+      [1, 0],
+      [1, RT_TABLE_MAIN],
+      [1, 0],
+      [1, RT_SCOPE_NOWHERE],
+      [1, 0],
+      [4, 0],
+    ),
+    attributes: [],
+    optional: true,
   };
 }
 
