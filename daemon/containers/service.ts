@@ -11,6 +11,7 @@ import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
 import { attach, PendingAttaches, prepareAttach } from './attach.ts';
 import { Background } from './background.ts';
+import { commitContainer } from './commit.ts';
 import { checkFree, createContainer } from './create.ts';
 import { type ContainersOptions, containerEvent, current, type Engine, resolve } from './engine.ts';
 import { createExec, inspectExec, killExec, resizeExec, startExec } from './exec.ts';
@@ -40,6 +41,7 @@ import type {
   ArchiveRequest,
   AttachOptions,
   ClientConnection,
+  CommitOptions,
   Containers,
   ContainerView,
   CreateRequest,
@@ -231,6 +233,10 @@ export class ContainerService implements Containers {
 
   update(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]> {
     return updateContainer(this.#engine, reference, request);
+  }
+
+  commit(reference: string, options: CommitOptions): Promise<string> {
+    return commitContainer(this.#engine, reference, options);
   }
 
   changes(reference: string): Promise<readonly FilesystemChange[]> {

@@ -175,6 +175,19 @@ export interface ArchiveRequest {
   readonly copyOwner: boolean;
 }
 
+export interface CommitOptions {
+  /** `name[:tag]`; empty: untagged. */
+  readonly reference: string;
+  readonly author: string;
+  readonly comment: string;
+  /** Its processes rest while the layer is read. */
+  readonly pause: boolean;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  /** In place of the container's. */
+  readonly config?: ContainerConfig;
+}
+
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
 /** Every method that takes a `reference` accepts name, id or unique prefix and throws not-found `No such container: REF`. */
@@ -230,6 +243,8 @@ export interface Containers {
   statistics(reference: string, mode: StatisticsMode, cancel: AbortSignal): AsyncIterable<ContainerStats>;
   /** Changes limits and restart policy, of a running one too. Resolves with warnings. */
   update(reference: string, request: ContainerUpdateRequest): Promise<readonly string[]>;
+  /** Makes an image of it; resolves with the image's id. */
+  commit(reference: string, options: CommitOptions): Promise<string>;
   /** Differences of its root file system from the image's. */
   changes(reference: string): Promise<readonly FilesystemChange[]>;
   /** A tar of its root without volumes and binds. */

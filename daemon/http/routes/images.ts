@@ -100,9 +100,16 @@ export function imageRoutes({ services, on }: RouteContext): void {
     return { status: 200, stream: images.save(query.names, query.platform[0] ?? ''), contentType: 'application/x-tar' };
   });
 
-  on(routes.ImageCommit, async ({ query }) => {
-    await containers.get(query.container ?? '');
-    throw notImplemented('commit is not supported by this engine yet');
+  on(routes.ImageCommit, async ({ query, body }) => {
+    const id = await containers.commit(query.container ?? '', {
+      reference: joinReference(query.repo ?? '', query.tag ?? ''),
+      author: query.author ?? '',
+      comment: query.comment ?? '',
+      pause: query.pause,
+      changes: query.changes,
+      config: body,
+    });
+    return { status: 201, body: { Id: id } };
   });
 
   on(routes.ImageBuild, () => {
