@@ -174,11 +174,11 @@ function inherited(engine: Engine, volumesFrom: readonly string[]): readonly Mou
       throw invalidArgument(messageOf(error), error);
     }
     for (const mount of other.mounts) {
-      if (mount.type !== 'bind' && mount.type !== 'volume') continue;
+      if (mount.type === 'tmpfs') continue;
       wishes.set(mount.destination, {
         ...mount,
         type: mount.type,
-        source: mount.type === 'bind' ? mount.source : '',
+        source: mount.type === 'volume' ? '' : mount.source,
         rw: mount.rw && !mode.split(',').includes('ro'),
         createSource: true,
         volumeDriver: mount.driver,
@@ -201,15 +201,25 @@ async function resolveMounts(engine: Engine, draft: ContainerRecord, undo: UndoS
   return mounts;
 }
 
+/** Not a 404: clients would pull the container's own image for that. */
+function mountedImage(engine: Engine, reference: string): string {
+  try {
+    return engine.images.get(reference).id;
+  } catch (error) {
+    throw invalidArgument(`invalid mount config for type "image": ${messageOf(error)}`, error);
+  }
+}
+
 async function resolveMount(
   engine: Engine,
   draft: ContainerRecord,
   wish: MountWish,
   undo: UndoStack,
 ): Promise<MountPoint> {
-  const { type, destination, mode, rw, propagation, copyUp } = wish;
-  const base = { type, destination, mode, rw, propagation, copyUp };
+  const { type, destination, mode, rw, propagation, copyUp, subpath } = wish;
+  const base = { type, destination, mode, rw, propagation, copyUp, ...(subpath === undefined ? {} : { subpath }) };
   if (type === 'tmpfs') return { ...base, name: '', source: '', driver: '' };
+  if (type === 'image') return { ...base, name: mountedImage(engine, wish.source), source: wish.source, driver: '' };
   if (type === 'bind') {
     // -v makes a missing source at the start; --mount refuses it at once.
     if (!wish.createSource && statSync(wish.source, { throwIfNoEntry: false }) === undefined) {

@@ -6,15 +6,16 @@ import { EngineError, invalidArgument, notImplemented } from '../base/errors.ts'
 
 /** A mount as asked for; `name` is empty for an anonymous volume, which create.ts names. */
 export interface MountWish {
-  readonly type: 'bind' | 'volume' | 'tmpfs';
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image';
   readonly name: string;
-  /** Host path of a bind; empty else. */
+  /** Host path of a bind, reference of an image; empty else. */
   readonly source: string;
   readonly destination: string;
   readonly mode: string;
   readonly rw: boolean;
   readonly propagation: string;
   readonly copyUp: boolean;
+  readonly subpath?: string;
   /** Binds by -v make their missing source; --mount refuses. */
   readonly createSource: boolean;
   readonly volumeDriver: string;
@@ -122,14 +123,18 @@ function isMode(text: string): boolean {
 
 type Mount = NonNullable<HostConfig['Mounts']>[number];
 
+/** A path that cannot leave the directory that it is taken from, by its text alone. */
+const isLocal = (path: string): boolean =>
+  !path.startsWith('/') && path !== '..' && !posix.normalize(path).startsWith('../') && posix.normalize(path) !== '..';
+
 /** One of HostConfig.Mounts. Throws invalid-argument in Docker's words. */
 export function parseMount(mount: Mount): MountWish {
   const type = mount.Type ?? '';
   const bad = (why: string): EngineError => invalidArgument(`invalid mount config for type "${type}": ${why}`);
-  if (type === 'image' || type === 'cluster' || type === 'npipe') {
-    throw notImplemented(`mounts of type "${type}" are not supported; use bind, volume or tmpfs`);
+  if (type === 'cluster' || type === 'npipe') {
+    throw notImplemented(`mounts of type "${type}" are not supported; use bind, volume, image or tmpfs`);
   }
-  if (type !== 'bind' && type !== 'volume' && type !== 'tmpfs') throw bad('mount type unknown');
+  if (type !== 'bind' && type !== 'volume' && type !== 'tmpfs' && type !== 'image') throw bad('mount type unknown');
   const target = mount.Target ?? '';
   const source = mount.Source ?? '';
   if (target === '') throw bad('field Target must not be empty');
@@ -140,6 +145,7 @@ export function parseMount(mount: Mount): MountWish {
   if (type !== 'bind' && mount.BindOptions !== undefined) throw bad('field BindOptions must not be specified');
   if (type !== 'volume' && mount.VolumeOptions !== undefined) throw bad('field VolumeOptions must not be specified');
   if (type !== 'tmpfs' && mount.TmpfsOptions !== undefined) throw bad('field TmpfsOptions must not be specified');
+  if (type !== 'image' && mount.ImageOptions !== undefined) throw bad('field ImageOptions must not be specified');
   if (type === 'tmpfs') {
     if (source !== '') throw bad('field Source must not be specified');
     return { ...base, type, name: '', source: '', mode: '', propagation: '', copyUp: false };
@@ -160,8 +166,15 @@ export function parseMount(mount: Mount): MountWish {
       createSource: mount.BindOptions?.CreateMountpoint === true,
     };
   }
-  if ((mount.VolumeOptions?.Subpath ?? '') !== '') throw notImplemented('volume-subpath is not supported yet');
+  const subpath = (type === 'image' ? mount.ImageOptions?.Subpath : mount.VolumeOptions?.Subpath) ?? '';
+  if (!isLocal(subpath)) throw bad(`subpath must be a relative path within the ${type}`);
+  const part = subpath === '' ? {} : { subpath };
+  if (type === 'image') {
+    if (source === '') throw bad('field Source must not be empty');
+    return { ...base, ...part, type, name: '', source, mode: '', rw: false, propagation: '', copyUp: false };
+  }
   return {
+    ...part,
     ...base,
     type,
     name: source,

@@ -131,6 +131,7 @@ class MonitorRuntime implements Runtime {
       staging: input.stagingDirectory,
       cgroup: this.#view(input.spec, spec),
       files: bindFiles(spec),
+      trees: treeSlots(input),
       seccomp: this.#filter(input.spec, spec),
       init: input.spec.hostConfig.Init === true,
       consoleSize: input.consoleSize,
@@ -160,6 +161,7 @@ class MonitorRuntime implements Runtime {
         ...directories,
         input.rootDescriptor,
         ...(input.networkNamespace === undefined ? [] : [input.networkNamespace]),
+        ...treeSlots(input).keys(),
       ];
       connection.send(messageType.launch, launchFields(input, plan), descriptors);
       for (const request of input.attaches) {
@@ -249,11 +251,18 @@ function launchFields({ spec, log }: LaunchInput, plan: Uint8Array): Parameters<
   };
 }
 
+/** Slots of the trees that mounts bring along: behind the root's and the network's, in the order of the descriptors that are sent. */
+function treeSlots({ spec, networkNamespace }: LaunchInput): ReadonlyMap<number, number> {
+  const first = networkNamespace === undefined ? ROOT_SLOT + 1 : NETWORK_SLOT + 1;
+  const trees = spec.binds.flatMap(({ tree }) => (tree === undefined ? [] : [tree.descriptor]));
+  return new Map(trees.map((descriptor, index) => [descriptor, first + index]));
+}
+
 /** Sources of binds that are no directories: their targets are made as files. A missing one is the monitor's to report. */
 function bindFiles({ mounts }: OciSpec): ReadonlySet<string> {
   const files = new Set<string>();
-  for (const { type, source } of mounts) {
-    if (type !== 'bind') continue;
+  for (const { type, source, tree } of mounts) {
+    if (type !== 'bind' || tree !== undefined) continue;
     const stat = statSync(source, { throwIfNoEntry: false });
     if (stat !== undefined && !stat.isDirectory()) files.add(source);
   }

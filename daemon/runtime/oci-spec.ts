@@ -57,6 +57,8 @@ export interface OciMount {
   readonly type: string;
   readonly source: string;
   readonly options: readonly string[];
+  /** Beyond the specification: mounted in place of the source, see BindMount. */
+  readonly tree?: { readonly descriptor: number; readonly directory: boolean };
 }
 
 export interface OciNamespace {

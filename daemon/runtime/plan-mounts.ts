@@ -113,9 +113,15 @@ function sourceLines(mount: OciMount, slot: Slot, slots: SlotCounter): Pick<Moun
   };
 }
 
-function bindLines(mount: OciMount, slots: SlotCounter, directory: boolean): MountLines {
-  const slot = slots.take();
-  const source = sourceLines(mount, slot, slots);
+function bindLines(
+  mount: OciMount,
+  slots: SlotCounter,
+  directory: boolean,
+  trees: ReadonlyMap<number, Slot>,
+): MountLines {
+  const given = mount.tree === undefined ? undefined : trees.get(mount.tree.descriptor);
+  const slot = given ?? slots.take();
+  const source = given === undefined ? sourceLines(mount, slot, slots) : { host: [] };
   const parsed = parseOptions(mount.options);
   const target = mount.destination;
   const how = {
@@ -175,10 +181,16 @@ function cgroupV1Lines(view: CgroupView, attributes: number, slots: SlotCounter)
 
 /**
  * The lines of one mount. `directory` tells whether the source of a bind is one (the missing target is made alike). An unknown type is
- * mounted as the file system of that name.
+ * mounted as the file system of that name. `trees`: slots of what the daemon has taken already, by descriptor.
  */
-export function mountLines(mount: OciMount, directory: boolean, view: CgroupView, slots: SlotCounter): MountLines {
-  if (mount.type === 'bind') return bindLines(mount, slots, directory);
+export function mountLines(
+  mount: OciMount,
+  directory: boolean,
+  view: CgroupView,
+  slots: SlotCounter,
+  trees: ReadonlyMap<number, Slot> = new Map(),
+): MountLines {
+  if (mount.type === 'bind') return bindLines(mount, slots, directory, trees);
   const { attributes, data } = parseOptions(mount.options);
   if (mount.type === 'cgroup') {
     if (view.mode !== 'v2') return cgroupV1Lines(view, attributes, slots);

@@ -31,6 +31,8 @@ export interface PlanInput {
   readonly cgroup: CgroupView;
   /** Host paths of bind sources that are no directories. */
   readonly files: ReadonlySet<string>;
+  /** Slots of the trees of mounts, by their descriptor in the daemon. */
+  readonly trees?: ReadonlyMap<number, Slot>;
   readonly seccomp?: SeccompFilter;
   readonly init: boolean;
   /** Rows and columns. */
@@ -162,9 +164,12 @@ function terminalLine(input: PlanInput): PlanLine {
 /** The whole plan of a container's first process. */
 export function buildPlan(input: PlanInput): Plan {
   const { spec } = input;
-  const slots = new SlotCounter(Math.max(input.root, input.network ?? 0) + 1);
+  const { trees = new Map<number, Slot>() } = input;
+  const slots = new SlotCounter(Math.max(input.root, input.network ?? 0, ...trees.values()) + 1);
   const entering = cgroupLines(input.cgroup, slots);
-  const mounts = spec.mounts.map((mount) => mountLines(mount, !input.files.has(mount.source), input.cgroup, slots));
+  const mounts = spec.mounts.map((mount) =>
+    mountLines(mount, mount.tree?.directory ?? !input.files.has(mount.source), input.cgroup, slots, trees),
+  );
   const start = cloneLines(input, entering, slots);
   const { process, linux } = spec;
   return [

@@ -42,12 +42,14 @@ function defaultMounts(input: SpecInput): readonly OciMount[] {
   ];
 }
 
-const bindMount = (bind: BindMount): OciMount =>
-  mount(bind.target, 'bind', bind.source, [
+const bindMount = (bind: BindMount): OciMount => ({
+  ...mount(bind.target, 'bind', bind.source, [
     bind.recursive ? 'rbind' : 'bind',
     bind.propagation,
     ...(bind.readOnly ? [bind.recursiveReadOnly && bind.recursive ? 'rro' : 'ro'] : ['rw']),
-  ]);
+  ]),
+  ...(bind.tree === undefined ? {} : { tree: bind.tree }),
+});
 
 /** Flag options of tmpfs with the one each of them undoes. */
 const opposites: ReadonlyMap<string, string> = new Map([

@@ -78,7 +78,9 @@ function seccompOf(
   capabilities: readonly string[],
 ): OciSeccomp | undefined {
   if (security.seccomp === 'unconfined' || !input.host.seccomp) return undefined;
-  if (security.seccomp === undefined && input.hostConfig.Privileged === true) return undefined;
+  // As in Docker: only a profile of the client's own holds for a privileged container.
+  const own = !['', 'builtin'].includes(security.seccomp ?? '');
+  if (!own && input.hostConfig.Privileged === true) return undefined;
   return resolveSeccomp(security.seccomp, {
     capabilities: capabilityMask(capabilities),
     kernelRelease: input.host.kernelRelease,

@@ -11,9 +11,18 @@ export interface ResolvedUser {
   readonly name: string;
 }
 
-/** A bind or volume whose source is a host path. */
+/** A detached mount of the daemon's: what is to be mounted, whatever becomes of its path. */
+export interface MountTree {
+  /** The caller closes it after the launch. */
+  readonly descriptor: number;
+  readonly directory: boolean;
+}
+
+/** A bind or volume whose source is a host path, or a tree that the daemon has taken already. */
 export interface BindMount {
+  /** With `tree`: for messages alone. */
   readonly source: string;
+  readonly tree?: MountTree;
   readonly target: string;
   readonly readOnly: boolean;
   /** Read-only for mounts below the source too (default true when readOnly, as Docker 25+). */

@@ -192,8 +192,11 @@ export class ContainerTable {
     return this.#rows(`SELECT * FROM containers WHERE state IN (${marks}) ORDER BY created_ns`, ...states);
   }
 
+  /** Containers that were made of this image, and those that mount it. */
   ofImage(imageId: string): ContainerRow[] {
-    return this.#rows('SELECT * FROM containers WHERE image_id = ?', imageId);
+    const sql = `SELECT * FROM containers WHERE image_id = ? OR EXISTS (
+      SELECT 1 FROM json_each(mounts) WHERE json_extract(value, '$.type') = 'image' AND json_extract(value, '$.name') = ?)`;
+    return this.#rows(sql, imageId, imageId);
   }
 
   /** Containers that have a mount of this volume. */
