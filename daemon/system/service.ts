@@ -6,6 +6,7 @@ import type { HostFeatures } from '../runtime/types.ts';
 import type { Volumes } from '../volumes/types.ts';
 import { forwardsIpv4, type HostFacts, openDescriptors } from './host.ts';
 import type { System, VolumeUsageSize } from './types.ts';
+import { hostWarnings } from './warnings.ts';
 
 /** What of the configuration is shown. Those that SIGHUP changes are functions. */
 export interface SystemSettings {
@@ -128,7 +129,7 @@ export class SystemService implements System {
       FirewallBackend: { Driver: settings.firewall },
       DiscoveredDevices: [],
       CDISpecDirs: [],
-      Warnings: [...settings.warnings],
+      Warnings: [...settings.warnings, ...hostWarnings(features)],
     };
   }
 
