@@ -215,7 +215,11 @@ async function unpackBelow(
   let base: string;
   try {
     status = statusOf(root, { ...path, asDirectory: false }, request.path, reference);
-    if (isLink(status.mode)) status = statInRoot(root, path.clean, 0) ?? status;
+    if (isLink(status.mode)) {
+      const followed = statInRoot(root, path.clean, 0);
+      if (followed === undefined) throw notFound(`Could not find the file ${request.path} in container ${reference}`);
+      status = followed;
+    }
     if (!isDirectory(status.mode)) throw invalidArgument('extraction point is not a directory');
     base = realPath(root, path.clean, O_DIRECTORY);
   } catch (error) {
