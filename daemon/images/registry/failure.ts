@@ -142,7 +142,8 @@ export function pullError(reference: Reference, error: unknown): EngineError {
       break;
   }
   if (error.status === 404) return notFound(`manifest for ${familiarName(reference)} not found: ${text}`, error);
-  return registryError(error);
+  // Not unauthorized: at a 401 the docker command would ask for a password, in scripts too.
+  return internal(`${error.request}: ${text}`, error);
 }
 
 /** The error of any other request; its message names the request, which names the registry. */

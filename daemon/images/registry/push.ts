@@ -20,6 +20,7 @@ import type { RepositoryClient } from './client.ts';
 import { registryError } from './failure.ts';
 import { uploadLayer } from './layer-upload.ts';
 import { type Descriptor, makeManifest, type NewManifest, parseDocument } from './manifest.ts';
+import { compressionOf } from './media-types.ts';
 import { LayerProgress } from './progress.ts';
 import type { RegistryParts } from './session.ts';
 import type { PushRequest, Report } from './types.ts';
@@ -107,14 +108,14 @@ class Push {
     const layers = store.table.ofImage(row.id);
     const chainIds = layers.map((layer) => layer.chainId);
     await store.holding(chainIds, async () => {
-      const blobs = await this.#layers(layers);
+      const blobs = await this.#layers(layers, this.#named(row));
       await this.#config(row);
       await this.#manifest(row, blobs);
     });
   }
 
   /** Resolves with what the registry has of each layer, in order. */
-  async #layers(layers: readonly LayerRow[]): Promise<Descriptor[]> {
+  async #layers(layers: readonly LayerRow[], named: ReadonlySet<string>): Promise<Descriptor[]> {
     const distinct = new Map(layers.map((layer) => [layer.diffId, layer]));
     const progress = new Map<string, LayerProgress>();
     for (const diffId of [...distinct.keys()].reverse()) {
@@ -130,7 +131,7 @@ class Push {
       const one = progress.get(layer.diffId);
       if (one === undefined) throw internal(`layer ${layer.diffId} has no progress`);
       try {
-        found.set(layer.diffId, await this.#parts.uploads.run(signal, () => this.#layer(layer, one, signal)));
+        found.set(layer.diffId, await this.#parts.uploads.run(signal, () => this.#layer(layer, named, one, signal)));
       } catch (error) {
         failed.abort(error);
         throw error;
@@ -143,9 +144,28 @@ class Push {
     return layers.map((layer) => found.get(layer.diffId)).filter((blob) => blob !== undefined);
   }
 
-  async #layer(layer: LayerRow, progress: LayerProgress, signal: AbortSignal): Promise<Descriptor> {
+  /** Digests of the layers that manifests of this image name. */
+  #named(row: ImageRow): ReadonlySet<string> {
+    const digests = this.#parts.table.manifests(row.id).flatMap(({ content, mediaType }) => {
+      const document = parseDocument(content, mediaType);
+      return document.kind === 'manifest' ? document.layers.map((layer) => layer.digest) : [];
+    });
+    return new Set(digests);
+  }
+
+  async #layer(
+    layer: LayerRow,
+    named: ReadonlySet<string>,
+    progress: LayerProgress,
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
     const client = this.#client.with(signal);
-    const known = this.#parts.table.layerBlobs(layer.diffId);
+    // The image's own form first. Of other images' forms only gzip, which every engine can read, so that an image is not made unreadable
+    // for some by what another one happened to be.
+    const places = this.#parts.table.layerBlobs(layer.diffId);
+    const own = places.filter((place) => named.has(place.digest));
+    const others = places.filter((place) => !named.has(place.digest) && compressionOf(place.mediaType) === 'gzip');
+    const known = [...own, ...others];
     const there = await this.#existing(client, known);
     if (there !== undefined) {
       progress.word('Layer already exists');
