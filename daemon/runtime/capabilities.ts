@@ -1,6 +1,6 @@
 // Owns capability names, numbers and sets: Docker's default, `--cap-add` and `--cap-drop`. Pure; what the host can give comes as a mask.
 import { invalidArgument } from '../base/errors.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../base/nearest.ts';
 
 /** In the order of their numbers, capabilities(7). */
 export const capabilityNames = [

@@ -1,8 +1,8 @@
 // Owns the small decisions of a spec: namespaces by HostConfig's modes, resource limits, sysctls, hidden paths. Pure.
 import type { HostConfig } from '../../api-spec/index.ts';
 import { invalidArgument } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
 import { defaultMaskedPaths, defaultNetworkSysctls, defaultReadonlyPaths } from './defaults.ts';
-import { nearest } from './nearest.ts';
 import type { OciNamespace, OciRlimit } from './oci-spec.ts';
 import type { SpecInput } from './types.ts';
 
