@@ -83,6 +83,7 @@
         'src/monitor/plan.cc',
         'src/monitor/record.cc',
         'src/monitor/session.cc',
+        'src/monitor/socket_broker.cc',
         'src/monitor/start.cc',
       ],
     },

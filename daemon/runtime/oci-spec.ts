@@ -98,6 +98,8 @@ export interface OciSeccomp {
   readonly architectures: readonly string[];
   readonly flags?: readonly string[];
   readonly syscalls: readonly OciSyscall[];
+  /** Beyond the specification: see SeccompFilter.families. */
+  readonly brokeredFamilies?: bigint;
 }
 
 export interface OciSyscall {

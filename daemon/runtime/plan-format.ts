@@ -46,7 +46,7 @@ const kinds: Readonly<Record<OpName, readonly Kind[]>> = {
   'no-new-privileges': [],
   'bounding-set': ['mask'],
   capabilities: ['mask'],
-  seccomp: ['number', 'bytes'],
+  seccomp: ['number', 'bytes', 'mask'],
   'death-signal': ['number'],
   session: [],
   umask: ['octal'],

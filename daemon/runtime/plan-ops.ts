@@ -144,7 +144,8 @@ export const ops = {
   boundingSet: (mask: bigint) => line('bounding-set', mask),
   capabilities: (permitted: bigint, effective: bigint, inheritable: bigint, ambient: bigint) =>
     line('capabilities', permitted, effective, inheritable, ambient),
-  seccomp: (flags: number, program: Uint8Array) => line('seccomp', flags, program),
+  seccomp: (flags: number, program: Uint8Array, families?: bigint) =>
+    families === undefined ? line('seccomp', flags, program) : line('seccomp', flags, program, families),
   deathSignal: (signal: number) => line('death-signal', signal),
   session: () => line('session'),
   umask: (mask: number) => line('umask', mask),

@@ -128,7 +128,7 @@ function deviceLines(spec: OciSpec): readonly PlanLine[] {
 /** The last steps before the program: rights are given up in the order in which each still allows the next. */
 export function credentialLines(process: OciSpec['process'], seccomp: SeccompFilter | undefined): readonly PlanLine[] {
   const { uid, gid, additionalGids } = process.user;
-  const filter = seccomp === undefined ? [] : [ops.seccomp(seccomp.flags, seccomp.program)];
+  const filter = seccomp === undefined ? [] : [ops.seccomp(seccomp.flags, seccomp.program, seccomp.families)];
   const { permitted, effective, inheritable, ambient, bounding } = process.capabilities;
   const labels = [
     ...(process.apparmorProfile === undefined ? [] : [ops.processLabel('apparmor', process.apparmorProfile)]),

@@ -54,6 +54,27 @@ function bytesOf(instructions: readonly Instruction[]): Buffer {
   return bytes;
 }
 
+const OFFSET_FIRST_ARGUMENT = 16;
+const RET_USER_NOTIF = 0x7fc00000;
+/** socketcall(2) of the 32-bit table of x86, and its call number for socket(2). */
+const I386_SOCKETCALL = 102;
+const CALL_SOCKET = 1;
+
+/** The filter with a question to the monitor before it: what socket a 32-bit socketcall wants stands behind a pointer. */
+export const withSocketBroker = (program: Uint8Array): Uint8Array =>
+  Buffer.concat([
+    bytesOf([
+      [BPF_LD_W_ABS, 0, 0, OFFSET_ARCHITECTURE],
+      [BPF_JEQ_K, 0, 5, auditNumbers.SCMP_ARCH_X86 ?? 0],
+      [BPF_LD_W_ABS, 0, 0, OFFSET_NUMBER],
+      [BPF_JEQ_K, 0, 3, I386_SOCKETCALL],
+      [BPF_LD_W_ABS, 0, 0, OFFSET_FIRST_ARGUMENT],
+      [BPF_JEQ_K, 0, 1, CALL_SOCKET],
+      [BPF_RET_K, 0, 0, RET_USER_NOTIF],
+    ]),
+    program,
+  ]);
+
 /**
  * The filter with an answer before it, on its architectures: ALLOW for new system calls that the profile allows without conditions, even
  * when the installed libseccomp does not know their names. What is newer than all that is named ends in ENOSYS by the compiled filter

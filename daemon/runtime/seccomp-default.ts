@@ -69,6 +69,11 @@ const equals = (index: number, value: bigint): SeccompRule['args'] => [{ index, 
 const socketFamilies = [
   13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 39, 41, 42, 43, 44, 45,
 ];
+/** The same as bits. */
+export const allowedFamilies: bigint = [...Array(12).keys(), ...socketFamilies].reduce(
+  (bits, family) => bits | (1n << BigInt(family)),
+  0n,
+);
 const sockets: readonly SeccompRule[] = [
   allow('socket', { args: [{ index: 0, value: 12n, op: 'SCMP_CMP_LT' }] }),
   ...socketFamilies.map((family) => allow('socket', { args: equals(0, BigInt(family)) })),

@@ -6,13 +6,15 @@ import { join } from 'node:path';
 import { EngineError, messageOf } from '../base/errors.ts';
 import type { OciSeccomp } from './oci-spec.ts';
 import { type FilterInput, filterFlags, filterInput } from './seccomp.ts';
-import { withNewSyscalls } from './seccomp-bpf.ts';
+import { withNewSyscalls, withSocketBroker } from './seccomp-bpf.ts';
 
 export interface SeccompFilter {
   /** Of seccomp(2). */
   readonly flags: number;
   /** struct sock_filter[] */
   readonly program: Uint8Array;
+  /** Address families (bit n: family n) whose sockets the monitor makes for 32-bit programs; absent: it is not asked. */
+  readonly families?: bigint;
 }
 
 export type SeccompCompiler = (input: FilterInput) => Uint8Array;
@@ -43,7 +45,12 @@ export class SeccompFilters {
   filter(key: string, rules: OciSeccomp): SeccompFilter {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    const filter = { flags: filterFlags(rules), program: this.#program(rules) };
+    const program = this.#program(rules);
+    const { brokeredFamilies: families } = rules;
+    const filter: SeccompFilter =
+      families === undefined
+        ? { flags: filterFlags(rules), program }
+        : { flags: filterFlags(rules), program: withSocketBroker(program), families };
     this.#byKey.set(key, filter);
     return filter;
   }

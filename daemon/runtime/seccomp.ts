@@ -3,7 +3,7 @@
 import { invalidArgument } from '../base/errors.ts';
 import { namesOfMask } from './capabilities.ts';
 import type { OciSeccomp, OciSyscall, OciSyscallArgument } from './oci-spec.ts';
-import { defaultSeccompProfile } from './seccomp-default.ts';
+import { allowedFamilies, defaultSeccompProfile } from './seccomp-default.ts';
 import { parseProfile, type SeccompFilter, type SeccompProfile, type SeccompRule } from './seccomp-profile.ts';
 
 export interface SeccompContext {
@@ -93,7 +93,9 @@ export function applyProfile(profile: SeccompProfile, context: SeccompContext): 
 /** `text`: a profile as JSON; absent, empty or `builtin`: the default profile. */
 export function resolveSeccomp(text: string | undefined, context: SeccompContext): OciSeccomp {
   const own = text === undefined || text === '' || text === 'builtin';
-  return applyProfile(own ? defaultSeccompProfile : parseProfile(text), context);
+  if (!own) return applyProfile(parseProfile(text), context);
+  const rules = applyProfile(defaultSeccompProfile, context);
+  return rules.architectures.includes('SCMP_ARCH_X86') ? { ...rules, brokeredFamilies: allowedFamilies } : rules;
 }
 
 /** Numbers of libseccomp (seccomp.h). */

@@ -13,6 +13,7 @@ enum class Word : uint32_t {
   failed = 2,     // child -> monitor: a plan line failed; the child ends
   executing = 3,  // child -> monitor: everything but the exec has been done; what ends the channel now is the exec
   terminal = 4,   // child -> monitor, with the terminal's master
+  listener = 6,   // child -> monitor, with the listener of its filter; index and op are the halves of the families that are allowed
   process = 5,    // first child of an exec -> monitor, with a pidfd: the second child, which is the session
 };
 

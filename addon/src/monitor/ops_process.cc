@@ -286,10 +286,25 @@ int op_seccomp(PlanContext &context, const Line &line, Failure &failure) {
   // What the filter may forbid is done before it.
   seal_descriptors();
   announce_exec(context);
-  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, static_cast<unsigned>(line.number(0)), &program) != 0) {
-    return failure.set("seccomp", errno);
+  auto flags = static_cast<unsigned>(line.number(0));
+  if (line.count < 3) {
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0) return failure.set("seccomp", errno);
+    return 0;
   }
-  return 0;
+  long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  if (listener < 0 && errno == EBUSY) {
+    // This engine runs under such a filter itself. Without a listener the calls in question are ENOSYS.
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0) return failure.set("seccomp", errno);
+    return 0;
+  }
+  if (listener < 0) return failure.set("seccomp", errno);
+  ChannelWord word = {};
+  word.word = Word::listener;
+  word.index = static_cast<uint32_t>(line.number(2));
+  word.op = static_cast<uint32_t>(line.number(2) >> 32);
+  int sent = channel_send(context.channel, word, static_cast<int>(listener));
+  close(static_cast<int>(listener));
+  return sent == 0 ? 0 : failure.set("sendmsg", errno, "listener");
 }
 
 int op_death_signal(PlanContext &context, const Line &line, Failure &failure) {

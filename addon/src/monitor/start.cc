@@ -15,6 +15,7 @@
 #include "../sys/socket.h"
 #include "launch.h"
 #include "make.h"
+#include "socket_broker.h"
 
 namespace tsd {
 
@@ -291,6 +292,9 @@ void monitor_channel_ready(Session &session) {
         session_take_terminal(session, static_cast<UniqueFd &&>(came));
         session.terminal_first = false;
         if (session.go) pass_go(session);
+        break;
+      case Word::listener:
+        broker_sockets(*session.monitor, static_cast<UniqueFd &&>(came), uint64_t{word.op} << 32 | word.index);
         break;
       case Word::process:
         take_process(session, word, static_cast<UniqueFd &&>(came));
