@@ -132,6 +132,65 @@ static int talk32() {
   return 0;
 }
 
+struct Low {
+  unsigned words[16];
+};
+
+static Low *low_memory() {
+  return static_cast<Low *>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_32BIT, -1, 0));
+}
+
+static long socketcall32(Low *low, unsigned family, unsigned type, unsigned protocol) {
+  low->words[0] = family, low->words[1] = type, low->words[2] = protocol;
+  return call32(102, 1, static_cast<long>(reinterpret_cast<unsigned long>(low->words)), 0);
+}
+
+// What sockets of 32-bit calls belong to: rights, owner, close-on-exec, network.
+static int raw32() {
+  Low *low = low_memory();
+  outcome("raw32", socketcall32(low, AF_INET, SOCK_RAW, 1));
+  long plain = socketcall32(low, AF_INET, SOCK_STREAM, 0);
+  long closing = socketcall32(low, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct stat status;
+  fstat(static_cast<int>(plain), &status);
+  printf("owner: %u\n", status.st_uid);
+  printf("cloexec: %d %d\n", fcntl(static_cast<int>(plain), F_GETFD) & FD_CLOEXEC, fcntl(static_cast<int>(closing), F_GETFD) & FD_CLOEXEC);
+  // A socket of another network would not reach the loopback's port.
+  unsigned char address[16] = {2, 0, 0, 0, 127, 0, 0, 1};
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  bool own = bind(listener, reinterpret_cast<struct sockaddr *>(address), size) == 0 && listen(listener, 1) == 0 &&
+             getsockname(listener, reinterpret_cast<struct sockaddr *>(address), &size) == 0 &&
+             connect(static_cast<int>(plain), reinterpret_cast<struct sockaddr *>(address), size) == 0;
+  printf("network: %s\n", own ? "own" : "other");
+  return 0;
+}
+
+// Another process changes the family between the look and the use.
+static int flip32() {
+  Low *low = low_memory();
+  pid_t racer = fork();
+  if (racer == 0) {
+    for (;;) {
+      __atomic_store_n(&low->words[0], 40u, __ATOMIC_RELAXED);
+      __atomic_store_n(&low->words[0], 2u, __ATOMIC_RELAXED);
+    }
+  }
+  long wanted = 0, other = 0;
+  for (int i = 0; i < 20000; i++) {
+    long fd = socketcall32(low, AF_INET, SOCK_STREAM, 0);
+    if (fd < 0) continue;
+    int family = 0;
+    socklen_t size = sizeof family;
+    getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_DOMAIN, &family, &size);
+    (family == AF_INET ? wanted : other)++;
+    close(static_cast<int>(fd));
+  }
+  kill(racer, SIGKILL);
+  printf("flip32: %ld of the wanted family, %ld of the other\n", wanted, other);
+  return 0;
+}
+
 static bool is_process(const char *name) {
   for (const char *at = name; *at; at++) {
     if (*at < '0' || *at > '9') return false;
@@ -196,6 +255,8 @@ static int ambush(const char *seconds) {
         int taken = open(path, O_PATH);
         if (taken < 0) continue;
         if (atoi(fd->d_name) > 2 && stat("/", &mine) == 0 && fstat(taken, &theirs) == 0) {
+          // By the descriptor that was taken: the other one may be closed by now.
+          snprintf(path, sizeof path, "/proc/self/fd/%d", taken);
           count = readlink(path, target, sizeof target - 1);
           snprintf(path, sizeof path, "/proc/%d/exe", pid);
           char program[512];
@@ -318,6 +379,8 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "exchange")) return exchange(argc - 2, argv + 2);
   if (!strcmp(what, "sockets")) return open_sockets(argc - 2, argv + 2);
   if (!strcmp(what, "talk32")) return talk32();
+  if (!strcmp(what, "raw32")) return raw32();
+  if (!strcmp(what, "flip32")) return flip32();
   if (!strcmp(what, "ambush")) return ambush(argc > 2 ? argv[2] : "5");
   if (!strcmp(what, "overwrite")) return overwrite(argc - 2, argv + 2);
   if (!strcmp(what, "release-agent")) return release_agent();
