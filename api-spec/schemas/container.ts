@@ -123,6 +123,18 @@ export const Health = z.object({
 });
 export type Health = z.output<typeof Health>;
 
+/** An extension: how the last kill for lack of memory came about. Bytes; with swap what counts against its limit. */
+export const OOMReport = z.object({
+  Victim: z.object({ Pid: int64, Name: string, Anonymous: int64, File: int64, Shared: int64 }),
+  Usage: int64.optional(),
+  Limit: int64.optional(),
+  SwapUsage: int64.optional(),
+  SwapLimit: int64.optional(),
+  MemoryByKind: z.record(z.string(), int64),
+  Processes: z.array(z.object({ Pid: int64, Name: string, Resident: int64 })),
+});
+export type OOMReport = z.output<typeof OOMReport>;
+
 export const ContainerState = z.object({
   Status: containerStatus,
   Running: boolean,
@@ -136,6 +148,7 @@ export const ContainerState = z.object({
   StartedAt: dateTime,
   FinishedAt: dateTime,
   Health: Health.optional(),
+  OOMReport: OOMReport.optional(),
 });
 export type ContainerState = z.output<typeof ContainerState>;
 

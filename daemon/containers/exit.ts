@@ -8,6 +8,7 @@ import { containerEvent, type Engine } from './engine.ts';
 import { endSessions } from './exec.ts';
 import { endChecks } from './health.ts';
 import { hasProcess, next, sourcesOf } from './lifecycle.ts';
+import { oomAttributes, takeOomReport } from './oom.ts';
 import { cgroupPath } from './paths.ts';
 import { removeUnderLock } from './remove.ts';
 import { decideRestart, type RestartDecision } from './restart-policy.ts';
@@ -43,7 +44,7 @@ export async function exitUnderLock(engine: Engine, id: string, exit: ExitRecord
   if (verdict.kind === 'refuse') return;
   const ran = record.startedNs === 0n ? 0n : finishedNs - record.startedNs;
   const events: NewEvent[] = [
-    ...(oomKilled ? [containerEvent(record, 'oom')] : []),
+    ...(oomKilled ? [containerEvent(record, 'oom', oomAttributes(takeOomReport(engine, id, cgroup)))] : []),
     containerEvent(record, 'die', {
       exitCode: String(exit.code),
       execDuration: String(ran > 0n ? ran / SECOND : 0n),

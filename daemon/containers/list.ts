@@ -5,6 +5,7 @@ import { type Engine, resolve } from './engine.ts';
 import { isRunning } from './lifecycle.ts';
 import { matches, parseFilters, type Surroundings } from './list-filters.ts';
 import { networkPlan } from './network-plan.ts';
+import { keptOomReport } from './oom.ts';
 import { baseDirectory, containerDirectory, layerDirectory, logPath } from './paths.ts';
 import { layerSize } from './size.ts';
 import type { ContainerRecord, ContainerView, ListRequest } from './types.ts';
@@ -24,6 +25,7 @@ export async function viewOf(engine: Engine, record: ContainerRecord, size: bool
     resolvConfPath: path('resolv.conf'),
     execIds: engine.execs.liveIds(record.id),
     health: engine.healths.of(record.id),
+    ...(record.oomKilled ? { oomReport: keptOomReport(engine, record.id) } : {}),
     ...(sizeRw === undefined ? {} : { sizeRw, sizeRootFs: sizeRw + (engine.images.byId(record.imageId)?.size ?? 0) }),
     graphDriver: graphDriver(engine, record),
   };

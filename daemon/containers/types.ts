@@ -13,6 +13,7 @@ import type {
 import type { Endpoint } from '../networks/types.ts';
 import type { ExecRow, StoredExecConfig } from '../store/execs.ts';
 import type { HealthRow } from '../store/health.ts';
+import type { OomReport } from '../supervisor/process/oom-log.ts';
 
 /** The states of design and database; presenters show Docker's word for each. */
 export type ContainerState =
@@ -87,6 +88,8 @@ export interface ContainerView {
   readonly execIds: readonly string[];
   /** Absent without a check, and until the first start. */
   readonly health?: HealthRow;
+  /** Of the last run, when it was killed for lack of memory and the kernel's log told how. */
+  readonly oomReport?: OomReport;
   readonly sizeRw?: number;
   readonly sizeRootFs?: number;
   readonly graphDriver: { readonly name: string; readonly data: Readonly<Record<string, string>> };

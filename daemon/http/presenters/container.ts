@@ -6,6 +6,7 @@ import {
   type ContainerSummary,
   type Health,
   type MountPoint as MountPointView,
+  type OOMReport,
 } from '../../../api-spec/index.ts';
 import { rfc3339Nano } from '../../base/time.ts';
 import type { ContainerRecord, ContainerView, MountPoint } from '../../containers/types.ts';
@@ -45,6 +46,33 @@ function presentHealth({ health }: ContainerView): { readonly Health?: Health } 
   };
 }
 
+function presentOomReport({ oomReport: report }: ContainerView): { readonly OOMReport?: OOMReport } {
+  if (report === undefined) return {};
+  const { victim } = report;
+  const optional = (key: string, value: number | undefined) => (value === undefined ? {} : { [key]: value });
+  return {
+    OOMReport: {
+      Victim: {
+        Pid: victim.pid,
+        Name: victim.name,
+        Anonymous: victim.anonymousBytes,
+        File: victim.fileBytes,
+        Shared: victim.sharedBytes,
+      },
+      ...optional('Usage', report.usageBytes),
+      ...optional('Limit', report.limitBytes),
+      ...optional('SwapUsage', report.swapUsageBytes),
+      ...optional('SwapLimit', report.swapLimitBytes),
+      MemoryByKind: { ...report.memoryByKind },
+      Processes: report.processes.map(({ pid, name, residentBytes }) => ({
+        Pid: pid,
+        Name: name,
+        Resident: residentBytes,
+      })),
+    },
+  };
+}
+
 function presentState(view: ContainerView): ContainerState {
   const { record } = view;
   const status = statusWord(record);
@@ -62,6 +90,7 @@ function presentState(view: ContainerView): ContainerState {
     StartedAt: rfc3339Nano(record.startedNs),
     FinishedAt: rfc3339Nano(record.finishedNs),
     ...presentHealth(view),
+    ...presentOomReport(view),
   };
 }
 

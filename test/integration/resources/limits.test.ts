@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { TestDaemon } from '../../helpers/daemon.ts';
-import { startDocker } from '../../helpers/engine.ts';
+import { isDockerd, startDocker } from '../../helpers/engine.ts';
 
 const docker = await startDocker(t);
 const inV2 = !existsSync('/sys/fs/cgroup/memory');
@@ -42,6 +42,19 @@ t.test('memory', async (t) => {
     'event=oom',
   ]);
   t.match(events.stdout, /container oom [0-9a-f]{64} .*name=oom/);
+  if (!isDockerd) {
+    t.match(events.stdout, /victim=tail/);
+    const report = JSON.parse(await docker.inspect('oom', '{{json .State}}')) as { OOMReport?: unknown };
+    t.equal(report.OOMReport, undefined, 'the stock client drops what it does not know');
+    const whole = JSON.parse(
+      execFileSync('curl', ['-s', '--unix-socket', docker.engine.socket, 'http://d/containers/oom/json'], {
+        encoding: 'utf8',
+      }),
+    ) as { State: { OOMReport: { Victim: { Name: string; Anonymous: number }; Limit: number; Processes: unknown[] } } };
+    const { Victim, Limit, Processes } = whole.State.OOMReport;
+    t.same([Victim.Name, Limit, Processes.length], ['tail', 16 << 20, 1]);
+    t.ok(Victim.Anonymous > 8 << 20);
+  }
   await docker.ok('rm', 'oom');
   await docker.run(['run', '--name', 'child', '-m', '16m', 'busybox', 'sh', '-c', 'tail /dev/zero; echo $?; exit 3']);
   t.equal(await docker.ok('logs', 'child').then((text) => text.split('\n').at(-1)), '137');
