@@ -7,6 +7,7 @@ import { boundingSet, close, duplicate, kernelFeatures, measureTree, socketPair,
 import { MAX_API, MIN_API } from '../api-spec/index.ts';
 import { instanceOf } from './base/ids.ts';
 import { privateDirectory } from './boot.ts';
+import { BuildService } from './build/service.ts';
 import type { DaemonConfig, ReloadableConfig } from './config.ts';
 import { ContainerService } from './containers/service.ts';
 import { EventBus } from './events/bus.ts';
@@ -17,6 +18,7 @@ import { NetworkService } from './networks/service.ts';
 import { defaultMaskedPaths, defaultReadonlyPaths } from './runtime/defaults.ts';
 import { createRuntime } from './runtime/launch.ts';
 import type { HostFeatures } from './runtime/types.ts';
+import { BuildCacheTable } from './store/build-cache.ts';
 import { ContainerTable } from './store/containers.ts';
 import { Database } from './store/database.ts';
 import { EventTable } from './store/events.ts';
@@ -121,7 +123,12 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     database,
     events,
     dataRoot,
-    usage: { containersOf: (imageId) => containers.containersOf(imageId) },
+    usage: {
+      containersOf: (imageId) => {
+        const building = builds.imagesInUse().has(imageId) ? [{ id: 'build', running: true }] : [];
+        return [...containers.containersOf(imageId), ...building];
+      },
+    },
     log: room('images'),
     registry: { settings: live, userAgent: `tsd/${build.version}` },
   });
@@ -164,6 +171,16 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     },
     cgroupParent: config.cgroupParent,
     log: room('containers'),
+  });
+
+  const builds: BuildService = new BuildService({
+    dataRoot,
+    execRoot,
+    images,
+    containers,
+    table: new BuildCacheTable(database),
+    events,
+    log: room('build'),
   });
 
   let listeners = 0;
@@ -209,11 +226,13 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
       registry: images.registry,
       networks,
       volumes,
+      builds,
       events: eventSource,
       system,
       descriptors: { duplicate, writeAll, close, socketPair },
     },
     restore: async () => {
+      await builds.sweep();
       await images.sweep();
       await networks.restore();
       await containers.reconcile();

@@ -5,6 +5,7 @@ import { Hijacks } from './hijack.ts';
 import type { AnyServer } from './listeners.ts';
 import type { HttpServices } from './ports.ts';
 import { attachRoutes } from './routes/attach.ts';
+import { buildRoutes } from './routes/build.ts';
 import { containerFileRoutes } from './routes/container-files.ts';
 import { containerResourceRoutes } from './routes/container-resources.ts';
 import { containerRoutes } from './routes/containers.ts';
@@ -43,6 +44,7 @@ export async function createApi(services: HttpServices, options: ApiOptions): Pr
   containerResourceRoutes(context);
   containerFileRoutes(context);
   imageRoutes(context);
+  buildRoutes(context);
   registryRoutes(context);
   networkRoutes(context);
   volumeRoutes(context);

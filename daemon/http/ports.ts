@@ -1,4 +1,5 @@
 // Owns what http needs from the rest of the engine, as interfaces that main.ts fills. No mechanism here: http never sees the kernel or SQL.
+import type { Builds } from '../build/types.ts';
 import type { Containers } from '../containers/types.ts';
 import type { Registry } from '../images/registry/types.ts';
 import type { Images } from '../images/types.ts';
@@ -44,6 +45,7 @@ export interface HttpServices {
   readonly registry: Registry;
   readonly networks: Networks;
   readonly volumes: Volumes;
+  readonly builds: Builds;
   readonly events: EventSource;
   readonly system: System;
   readonly descriptors: Descriptors;

@@ -111,15 +111,4 @@ export function imageRoutes({ services, on }: RouteContext): void {
     });
     return { status: 201, body: { Id: id } };
   });
-
-  on(routes.ImageBuild, () => {
-    throw notImplemented('building images is not supported by this engine yet');
-  });
-
-  on(routes.BuildCancel, () => {
-    throw notImplemented('building images is not supported by this engine yet');
-  });
-
-  // There is no build cache: nothing is there to be pruned.
-  on(routes.BuildPrune, () => ({ status: 200, body: { CachesDeleted: null, SpaceReclaimed: 0 } }));
 }

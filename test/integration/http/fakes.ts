@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { close, duplicate, socketPair, writeAll } from '../../../addon/index.ts';
+import type { Builds } from '../../../daemon/build/types.ts';
 import type { Containers } from '../../../daemon/containers/types.ts';
 import { createApi } from '../../../daemon/http/api.ts';
 import type { EventSource, HttpServices } from '../../../daemon/http/ports.ts';
@@ -37,6 +38,7 @@ export interface FakeParts {
   readonly registry?: Partial<Registry>;
   readonly networks?: Partial<Networks>;
   readonly volumes?: Partial<Volumes>;
+  readonly builds?: Partial<Builds>;
   readonly system?: Partial<System>;
   readonly events?: EventSource;
 }
@@ -55,6 +57,7 @@ export async function serve(t: { teardown(work: () => unknown): unknown }, parts
     containers: fake<Containers>('containers', parts.containers),
     images: fake<Images>('images', parts.images),
     registry: fake<Registry>('registry', parts.registry),
+    builds: fake<Builds>('builds', parts.builds),
     networks: fake<Networks>('networks', parts.networks),
     volumes: fake<Volumes>('volumes', parts.volumes),
     system: fake<System>('system', parts.system),
