@@ -123,6 +123,7 @@ async function apply(engine: Engine, row: ContainerRecord, observation: Observat
     case 'settle-start-and-exit':
       return settleStart(engine, row, observation);
     case 'adopt':
+      await settleFreezer(engine, row);
       adopt(engine, row, observation);
       return;
     case 'adopt-and-stop':
@@ -150,6 +151,14 @@ async function apply(engine: Engine, row: ContainerRecord, observation: Observat
       killGroup(engine, row);
       return finishRemoval(engine, row, { volumes: row.autoRemove, exitCode: row.exitCode });
   }
+}
+
+/** A daemon that died in a pause, or while a commit let the processes rest, left them other than the row says. */
+async function settleFreezer(engine: Engine, row: ContainerRecord): Promise<void> {
+  const path = groupOf(engine, row);
+  if (!engine.cgroups.exists(path)) return;
+  if (row.state === 'paused') await engine.cgroups.freeze(path);
+  else if (row.state === 'running') await engine.cgroups.thaw(path);
 }
 
 function adopt(engine: Engine, row: ContainerRecord, observation: Observation): void {
