@@ -63,10 +63,4 @@ export function pushCredentials(headers: IncomingHttpHeaders): Credentials {
   return credentialsOf(decode(header, 'X-Registry-Auth'));
 }
 
-/** X-Registry-Config of a build: credentials by registry. */
-export function buildCredentials(headers: IncomingHttpHeaders): ReadonlyMap<string, Credentials> {
-  const header = headerOf(headers, 'x-registry-config');
-  if (header === '') return new Map();
-  const entries = Object.entries(decode(header, 'X-Registry-Config'));
-  return new Map(entries.map(([registry, value]) => [registry, credentialsOf((value ?? {}) as Json)]));
-}
+/** Addresses under which clients keep the credentials of the default registry. */

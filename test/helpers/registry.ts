@@ -177,11 +177,18 @@ export type Fault = (
   forward: Forward,
 ) => boolean | Promise<boolean>;
 
-/** Passes the request on; `limit`: the connection is cut behind so many bytes of the answer's body; headers may be taken off. */
-export type Forward = (change?: {
+export interface Change {
+  /** The answer's body ends behind so many bytes, by a cut of the connection. */
   readonly limit?: number;
+  /** It does not end there, but nothing more comes. */
+  readonly stall?: boolean;
+  /** The request's body is cut behind so many bytes, and the client's connection with it. */
+  readonly requestLimit?: number;
   readonly dropRequestHeaders?: readonly string[];
-}) => Promise<void>;
+}
+
+/** Passes the request on, changed if need be. */
+export type Forward = (change?: Change) => Promise<void>;
 
 export interface TestProxy {
   readonly host: string;
@@ -197,39 +204,63 @@ export async function startProxy(t: Teardown, registry: TestRegistry): Promise<T
   const server = createServer(async (incoming, response) => {
     const range = incoming.headers.range;
     requests.push(`${incoming.method} ${incoming.url}${range === undefined ? '' : ` ${range}`}`);
-    const forward: Forward = async (change = {}) => {
-      const headers = { ...incoming.headers };
-      for (const name of change.dropRequestHeaders ?? []) delete headers[name];
-      await new Promise<void>((resolve) => {
-        const upstream = request(`${registry.url}${incoming.url}`, { method: incoming.method, headers }, (answer) => {
-          response.writeHead(answer.statusCode ?? 500, answer.headers);
-          if (change.limit === undefined) {
-            answer.pipe(response).on('finish', resolve).on('close', resolve);
-            return;
-          }
-          let left = change.limit;
-          answer.on('data', (part: Buffer) => {
-            response.write(part.subarray(0, Math.max(0, left)));
-            left -= part.length;
-            if (left > 0) return;
-            answer.destroy();
-            // The bytes so far must be on their way before the cut.
-            setImmediate(() => response.socket?.end(() => response.destroy()));
-            resolve();
-          });
-          answer.on('end', resolve);
-        });
-        upstream.on('error', () => {
-          response.destroy();
-          resolve();
-        });
-        incoming.pipe(upstream);
-      });
-    };
+    const forward: Forward = (change = {}) => pass(registry, incoming, response, change);
     if (proxy.fault !== undefined && (await proxy.fault(incoming, response, forward))) return;
     await forward();
   });
   proxy.host = `127.0.0.1:${await listen(server)}`;
   t.teardown(() => stopServer(server));
   return proxy;
+}
+
+async function pass(
+  registry: TestRegistry,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  change: Change,
+): Promise<void> {
+  const headers = { ...incoming.headers };
+  for (const name of change.dropRequestHeaders ?? []) delete headers[name];
+  await new Promise<void>((resolve) => {
+    const upstream = request(`${registry.url}${incoming.url}`, { method: incoming.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      if (change.limit === undefined) {
+        answer.pipe(response).on('finish', resolve).on('close', resolve);
+        return;
+      }
+      let left = change.limit;
+      answer.on('data', (part: Buffer) => {
+        response.write(part.subarray(0, Math.max(0, left)));
+        left -= part.length;
+        if (left > 0) return;
+        answer.destroy();
+        // The bytes so far must be on their way before the cut.
+        if (change.stall !== true) setImmediate(() => response.socket?.end(() => response.destroy()));
+        resolve();
+      });
+      answer.on('end', resolve);
+    });
+    upstream.on('error', () => {
+      response.destroy();
+      resolve();
+    });
+    if (change.requestLimit === undefined) {
+      incoming.pipe(upstream);
+      return;
+    }
+    let left = change.requestLimit;
+    incoming.on('data', (part: Buffer) => {
+      if (left <= 0) return;
+      upstream.write(part.subarray(0, left), () => {
+        if (left > 0) return;
+        // The registry keeps what it has read; it needs a moment for that.
+        setTimeout(() => {
+          upstream.destroy();
+          incoming.socket.destroy();
+          resolve();
+        }, 200);
+      });
+      left -= part.length;
+    });
+  });
 }

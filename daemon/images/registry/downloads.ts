@@ -303,6 +303,14 @@ export class Downloads {
         `Get "${answer.url}": the registry sent bytes from ${begin} on, asked for were those from ${offset} on`,
       );
     }
+    const announced = Number(answer.headers['content-length'] ?? download.size - begin);
+    if (announced !== download.size - begin) {
+      answer.body.destroy();
+      const words = announced > download.size - begin ? 'larger than' : 'smaller than';
+      throw internal(
+        `Get "${answer.url}": blob ${download.digest} is ${words} the ${download.size} bytes that its manifest says`,
+      );
+    }
     // A registry without ranges sends all again: what is there is passed over.
     let skip = offset - begin;
     try {
