@@ -25,12 +25,8 @@ t.test('headers', async (t) => {
   t.equal(pushCredentials({ 'x-registry-auth': 'e30=' }).username, '', 'an empty object is nobody in particular');
   t.equal(credentialsOf({ auth: Buffer.from('bob:a:b').toString('base64') }).password, 'a:b');
   t.equal(credentialsOf({ identitytoken: 't', username: 1 }).identityToken, 't');
-  const hub = { username: 'hub' };
-  const config = { 'r.test': value, 'https://other.test': hub, 'https://index.docker.io/v1/': hub };
-  const credentialsFor = buildCredentials({ 'x-registry-config': encode(config) });
-  t.equal(credentialsFor('r.test').username, 'alice');
-  t.equal(credentialsFor('other.test').username, 'hub');
-  t.equal(credentialsFor('docker.io').username, 'hub');
-  t.equal(credentialsFor('nobody.test').username, '');
-  t.equal(buildCredentials({ 'x-registry-config': '!' })('r.test').username, '', 'unreadable is nobody');
+  const config = buildCredentials({ 'x-registry-config': encode({ 'r.test': value }) });
+  t.equal(config.get('r.test')?.username, 'alice');
+  t.equal(buildCredentials({}).size, 0);
+  t.equal(buildCredentials({ 'x-registry-config': '!' }).size, 0, 'unreadable is nobody');
 });

@@ -63,4 +63,14 @@ export function pushCredentials(headers: IncomingHttpHeaders): Credentials {
   return credentialsOf(decode(header, 'X-Registry-Auth'));
 }
 
-/** Addresses under which clients keep the credentials of the default registry. */
+/** X-Registry-Config of a build: credentials by the address that the client keeps them under. What cannot be read counts as none. */
+export function buildCredentials(headers: IncomingHttpHeaders): ReadonlyMap<string, Credentials> {
+  const header = headerOf(headers, 'x-registry-config');
+  if (header === '') return new Map();
+  try {
+    const entries = Object.entries(decode(header, 'X-Registry-Config'));
+    return new Map(entries.map(([registry, value]) => [registry, credentialsOf((value ?? {}) as Json)]));
+  } catch {
+    return new Map();
+  }
+}
