@@ -188,11 +188,11 @@ if (await inPrivateNetwork(import.meta.filename)) {
     });
     await t.rejects(startContainer(service, 'f', 'shop', { settings: { IPAMConfig: { IPv4Address: '10.51.0.7' } } }), {
       kind: 'invalid-argument',
-      message: 'invalid endpoint settings:\n* no configured subnet contains IP address 10.51.0.7',
+      message: 'invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.51.0.7',
     });
     t.throws(() => service.validate('default', { IPAMConfig: { IPv4Address: '172.17.0.9' } }), {
       kind: 'invalid-argument',
-      message: 'invalid endpoint settings:\n* user specified IP address is supported on user defined networks only',
+      message: 'invalid endpoint settings:\nuser specified IP address is supported on user defined networks only',
     });
     await t.rejects(startContainer(service, 'a', 'shop'), {
       kind: 'forbidden',
