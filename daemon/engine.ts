@@ -180,6 +180,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     containers,
     table: new BuildCacheTable(database),
     events,
+    pull: (request, report) => images.registry.pull(request, report),
     log: room('build'),
   });
 

@@ -219,7 +219,7 @@ async function buildStages(
   const { needed, target } = session.plan;
   const failures: { readonly speaker: number; readonly error: unknown }[] = [];
   const results = needed.map((index, speaker) => {
-    const builder = new StageBuilder(session, index, (text) => output.say(speaker, { stream: text }));
+    const builder = new StageBuilder(session, index, (line) => output.say(speaker, line));
     // Every stage is known before the first one runs and asks for another.
     const built = Promise.resolve().then(async (): Promise<BuiltStage> => {
       try {

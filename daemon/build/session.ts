@@ -4,13 +4,15 @@ import { EngineError } from '../base/errors.ts';
 import type { KeyedLock } from '../base/keyed-lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Containers } from '../containers/types.ts';
+import { familiarName, parseReference, withDefaultTag } from '../images/reference.ts';
+import type { Registry } from '../images/registry/types.ts';
 import type { Image, Images } from '../images/types.ts';
 import type { BuildArguments, Platform } from './arguments.ts';
 import type { BuildCache } from './cache.ts';
 import type { Dockerfile } from './dockerfile/types.ts';
 import type { BuildPlan } from './graph.ts';
 import { SourceTree } from './source-tree.ts';
-import type { BuildRequest } from './types.ts';
+import type { BuildLine, BuildRequest } from './types.ts';
 import type { Workspace } from './workspace.ts';
 
 export interface BuiltStage {
@@ -35,12 +37,7 @@ export interface SessionParts {
   readonly signal: AbortSignal;
   readonly log: Log;
   /** Gets an image from its registry; absent: this engine cannot. */
-  readonly pull?: (
-    reference: string,
-    platform: string,
-    say: (text: string) => void,
-    signal: AbortSignal,
-  ) => Promise<void>;
+  readonly pull?: Registry['pull'];
   /** Notes that the image must not go while the build goes on. */
   readonly use: (imageId: string) => void;
 }
@@ -117,25 +114,36 @@ export class BuildSession {
   }
 
   /** An image by its name, from its registry when it is not here (or when the request says so). Throws not-found. */
-  image(reference: string, platform: string, say: (text: string) => void): Promise<Image> {
+  image(reference: string, platform: string, write: (line: BuildLine) => void): Promise<Image> {
     const known = this.#pulled.get(reference);
     if (known !== undefined) return known;
-    const found = this.#find(reference, platform || this.request.platform, say);
+    const found = this.#find(reference, platform || this.request.platform, write);
     found.catch(() => undefined);
     this.#pulled.set(reference, found);
     return found;
   }
 
-  async #find(reference: string, platform: string, say: (text: string) => void): Promise<Image> {
+  async #find(reference: string, platform: string, write: (line: BuildLine) => void): Promise<Image> {
     const pull = this.#pull;
-    if (this.request.pull && pull !== undefined) await pull(reference, platform, say, this.signal);
+    if (this.request.pull && pull !== undefined) await this.#fetch(pull, reference, platform, write);
     try {
       return this.images.get(reference);
     } catch (error) {
       if (pull === undefined || !(error instanceof EngineError) || error.kind !== 'not-found') throw error;
     }
-    await pull(reference, platform, say, this.signal);
+    await this.#fetch(pull, reference, platform, write);
     return this.images.get(reference);
+  }
+
+  async #fetch(
+    pull: Registry['pull'],
+    name: string,
+    platform: string,
+    write: (line: BuildLine) => void,
+  ): Promise<void> {
+    const reference = withDefaultTag(parseReference(name));
+    const credentials = this.request.credentialsFor(reference.domain);
+    await pull({ reference: familiarName(reference), platform, credentials, signal: this.signal }, write);
   }
 
   /** A view of an image's files, opened once. */

@@ -37,11 +37,13 @@ import { mountWish, withMounts } from './mounts.ts';
 import { runContainer } from './run.ts';
 import type { BuildSession } from './session.ts';
 import { kindOf, REGULAR, SourceTree } from './source-tree.ts';
+import type { BuildLine } from './types.ts';
 import { expandText, expandWord, type Lookup } from './words.ts';
 
 export class StageBuilder {
   readonly #session: BuildSession;
   readonly #index: number;
+  readonly #write: (line: BuildLine) => void;
   readonly #say: (text: string) => void;
   readonly #arguments = new Map<string, string>();
   readonly #state: StageState = { config: {}, author: '', cmdSet: false };
@@ -50,10 +52,11 @@ export class StageBuilder {
   #cached = true;
   #made = false;
 
-  constructor(session: BuildSession, index: number, say: (text: string) => void) {
+  constructor(session: BuildSession, index: number, write: (line: BuildLine) => void) {
     this.#session = session;
     this.#index = index;
-    this.#say = say;
+    this.#write = write;
+    this.#say = (text) => write({ stream: text });
   }
 
   /** Id and config of the stage's image; the id is empty for a `FROM scratch` alone. */
@@ -109,7 +112,7 @@ export class StageBuilder {
       await this.#triggers(built.config.OnBuild ?? []);
       return;
     }
-    const image = await session.image(base, platform, this.#say);
+    const image = await session.image(base, platform, this.#write);
     this.#imageId = image.id;
     session.use(image.id);
     this.#state.config = initialConfig(image.config);
@@ -357,7 +360,7 @@ export class StageBuilder {
     const index = stageIndex(session.file.stages, from, this.#index);
     if (index !== undefined) return session.filesOf((await session.stage(index)).imageId);
     try {
-      const image = await session.image(from, '', this.#say);
+      const image = await session.image(from, '', this.#write);
       session.use(image.id);
       return session.filesOf(image.id);
     } catch (error) {

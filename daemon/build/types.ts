@@ -1,6 +1,7 @@
 // Owns the contract of the build room.
 import type { Readable } from 'node:stream';
 import type { HostConfig } from '../../api-spec/index.ts';
+import type { Credentials } from '../images/registry/types.ts';
 
 /** One line of a build's stream, in Docker's shape. */
 export interface BuildLine {
@@ -8,7 +9,7 @@ export interface BuildLine {
   readonly status?: string;
   readonly id?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
-  readonly aux?: { readonly ID: string };
+  readonly aux?: unknown;
 }
 
 /** What RUN containers get from the request. */
@@ -53,8 +54,8 @@ export interface BuildRequest {
   /** For cancel; empty: none. */
   readonly buildId: string;
   readonly limits: RunLimits;
-  /** Credentials of the client for registries: the value of X-Registry-Config. */
-  readonly registryConfig: string;
+  /** Credentials of the client for a registry, by its domain. */
+  readonly credentialsFor: (domain: string) => Credentials;
 }
 
 /** An exit status that the client is to end with. */

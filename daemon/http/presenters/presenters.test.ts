@@ -237,7 +237,7 @@ t.test('events and disk usage by version', async (t) => {
     containers: [
       { ...summarizeContainer(view({ state: 'exited', finishedNs: 1n }), names, 'x', NOW, '1.52'), SizeRw: 7 },
     ],
-    buildCache: true,
+    buildCache: [],
   };
   t.match(presentUsage(usage, false, '1.51'), { LayersSize: 50, Images: [{ Id: 'sha256:1' }], BuildCache: [] });
   t.match(presentUsage(usage, false, '1.52'), {

@@ -3,7 +3,9 @@ import { type HostConfig, routes } from '../../../api-spec/index.ts';
 import { invalidArgument, messageOf, notImplemented } from '../../base/errors.ts';
 import { BuildError } from '../../build/build-error.ts';
 import type { BuildRequest } from '../../build/types.ts';
+import { type Credentials, noCredentials } from '../../images/registry/types.ts';
 import { errorLine } from '../error-handler.ts';
+import { buildCredentials } from '../registry-auth.ts';
 import type { RouteContext } from './context.ts';
 
 /** A JSON value of a query. Throws invalid-argument that names the parameter. */
@@ -52,6 +54,16 @@ function given<T extends object>(limits: T): Partial<T> {
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => !empty(value))) as Partial<T>;
 }
 
+const HUB = ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io'];
+
+/** Clients send the registries' names as they log in to them. */
+function byDomain(all: ReadonlyMap<string, Credentials>): (domain: string) => Credentials {
+  return (domain) => {
+    const names = domain === 'docker.io' ? HUB : [domain, `https://${domain}`, `http://${domain}`];
+    return names.map((name) => all.get(name)).find((one) => one !== undefined) ?? noCredentials;
+  };
+}
+
 export function buildRoutes({ services, on }: RouteContext): void {
   const { builds } = services;
 
@@ -65,7 +77,7 @@ export function buildRoutes({ services, on }: RouteContext): void {
     if (query.isolation !== undefined && query.isolation !== '' && query.isolation !== 'default') {
       throw invalidArgument(`unsupported isolation: ${query.isolation}`);
     }
-    const registryConfig = headers['x-registry-config'];
+    const credentialsFor = byDomain(buildCredentials(headers));
     const request: BuildRequest = {
       body: content,
       remote: query.remote === 'client-session' ? '' : (query.remote ?? ''),
@@ -82,7 +94,7 @@ export function buildRoutes({ services, on }: RouteContext): void {
       forceRemove: query.forcerm,
       quiet: query.q,
       buildId: query.buildid ?? '',
-      registryConfig: typeof registryConfig === 'string' ? registryConfig : '',
+      credentialsFor,
       limits: given({
         Memory: query.memory,
         MemorySwap: query.memswap,

@@ -9,7 +9,7 @@ import {
 } from '../../../api-spec/index.ts';
 import { invalidArgument, notImplemented } from '../../base/errors.ts';
 import { summarizeContainer } from '../presenters/container.ts';
-import { presentUsage, type Usage } from '../presenters/disk-usage.ts';
+import { presentCache, presentUsage, type Usage } from '../presenters/disk-usage.ts';
 import { presentEvent } from '../presenters/event.ts';
 import { sharedSizes, summarizeImage, totalLayerSize } from '../presenters/image.ts';
 import { presentInfo, presentVersion } from '../presenters/system.ts';
@@ -79,7 +79,7 @@ type Services = RouteContext['services'];
 async function collectUsage(services: Services, types: ReadonlySet<string>, version: string): Promise<Usage> {
   return {
     layersSize: totalLayerSize(services.images.list()),
-    buildCache: types.has('build-cache'),
+    ...(types.has('build-cache') ? { buildCache: services.builds.cacheRecords().map(presentCache) } : {}),
     ...(types.has('image') ? { images: imageUsage(services, version) } : {}),
     ...(types.has('container') ? { containers: await containerUsage(services, version) } : {}),
     ...(types.has('volume') ? { volumes: await volumeUsage(services) } : {}),
