@@ -63,17 +63,19 @@ export function imageRoutes({ services, on }: RouteContext): void {
     if (query.fromSrc === undefined || query.fromSrc === '') {
       throw invalidArgument('fromImage or fromSrc: expected one of them');
     }
-    if (query.fromSrc !== '-') {
-      throw notImplemented('fromSrc: importing from a URL is not supported by this engine yet: download it and use -');
-    }
+    const { fromSrc } = query;
+    // As dockerd: a source without a scheme is taken for a host and path.
+    const url = fromSrc === '-' || /^https?:\/\//.test(fromSrc) ? fromSrc : `http://${fromSrc}`;
     return {
       status: 200,
       lines: async (lines) => {
+        const body = url === '-' ? content : await services.registry.fetch(url, request.gone);
+        if (url !== '-') lines.push({ status: `Downloading from ${url}` });
         await images.import(
           {
-            body: content,
+            body,
             reference: joinReference(query.repo ?? '', query.tag ?? ''),
-            message: query.message ?? '',
+            message: query.message || `Imported from ${url}`,
             changes: query.changes,
             platform: query.platform ?? '',
           },

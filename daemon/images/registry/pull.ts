@@ -15,7 +15,7 @@ import {
 } from '../reference.ts';
 import type { RemoteManifest } from './client.ts';
 import type { Repository } from './connect.ts';
-import { pullError } from './failure.ts';
+import { pullError, RegistryFailure } from './failure.ts';
 import { checkImage, choosePlatform, type Descriptor, type Document, noPlatform, parseDocument } from './manifest.ts';
 import { pullLayers } from './pull-layers.ts';
 import type { RegistryParts } from './session.ts';
@@ -42,6 +42,7 @@ export async function pull(
   report: Report,
 ): Promise<void> {
   const reference = parseReference(request.reference);
+  if (repositoryOf(reference) === 'docker.io/library/scratch') throw invalidArgument("'scratch' is a reserved name");
   const platform = parsePlatform(request.platform);
   try {
     const repository = await parts.connector.forPull(reference, request.credentials, request.signal);
@@ -128,7 +129,8 @@ class Pull {
   async #find(reference: Reference): Promise<Found> {
     const byDigest = reference.digest !== '';
     const name = byDigest ? reference.digest : reference.tag;
-    const { value: top } = await this.#repository.first((client) => client.manifest(name), { resolve: !byDigest });
+    const known = this.#knownManifests(reference);
+    const top = (await this.#unchanged(reference, known)) ?? known.get(name) ?? (await this.#fetch(name, !byDigest));
     let manifest = top;
     let document = parseDocument(top.bytes, top.mediaType);
     for (let depth = 0; document.kind === 'index'; depth++) {
@@ -136,11 +138,39 @@ class Pull {
       const wanted = this.#asked ?? hostPlatform();
       const entry = choosePlatform(document.entries, wanted);
       if (entry === undefined) throw notFound(noPlatform(wanted));
-      manifest = await this.#child(entry);
+      manifest = known.get(entry.digest) ?? (await this.#child(entry));
       document = parseDocument(manifest.bytes, manifest.mediaType);
     }
     checkImage(document);
     return { top, manifest, document };
+  }
+
+  /** Manifests, by digest, of the image that the name means here. */
+  #knownManifests(reference: Reference): ReadonlyMap<string, RemoteManifest> {
+    const id = this.#parts.images.reference(storedName(reference))?.imageId;
+    const rows = id === undefined ? [] : this.#parts.table.manifests(id);
+    return new Map(rows.map(({ content: bytes, mediaType, digest }) => [digest, { bytes, mediaType, digest }]));
+  }
+
+  /** The manifest that is known already when the tag still means it: a question that registries do not count as a pull. */
+  async #unchanged(
+    reference: Reference,
+    known: ReadonlyMap<string, RemoteManifest>,
+  ): Promise<RemoteManifest | undefined> {
+    if (reference.digest !== '' || known.size === 0) return undefined;
+    try {
+      const { value } = await this.#repository.first((client) => client.resolve(reference.tag), { resolve: true });
+      return value === undefined ? undefined : known.get(value);
+    } catch (error) {
+      // The whole question has an answer that says why.
+      if (error instanceof RegistryFailure) return undefined;
+      throw error;
+    }
+  }
+
+  async #fetch(name: string, resolve: boolean): Promise<RemoteManifest> {
+    const { value } = await this.#repository.first((client) => client.manifest(name), { resolve });
+    return value;
   }
 
   async #child(entry: Descriptor): Promise<RemoteManifest> {

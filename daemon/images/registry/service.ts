@@ -1,4 +1,5 @@
 // Owns the registry room as the rest of the engine sees it: it puts the parts together, and has the short requests (login, search, inspect).
+import type { Readable } from 'node:stream';
 import { EngineError, invalidArgument, messageOf, notFound } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Database } from '../../store/database.ts';
@@ -11,7 +12,7 @@ import type { LayerStore } from '../layer-store.ts';
 import { parseReference, withDefaultTag } from '../reference.ts';
 import { Connector } from './connect.ts';
 import { Downloads } from './downloads.ts';
-import { registryError } from './failure.ts';
+import { failureOf, registryError } from './failure.ts';
 import { Gate } from './gate.ts';
 import { login } from './login.ts';
 import { parseDocument } from './manifest.ts';
@@ -19,7 +20,7 @@ import { pull } from './pull.ts';
 import { push } from './push.ts';
 import { search } from './search.ts';
 import type { RegistryParts } from './session.ts';
-import { Transport } from './transport.ts';
+import { readText, Transport } from './transport.ts';
 import type {
   Credentials,
   DistributionAnswer,
@@ -51,6 +52,7 @@ const CERTIFICATES = '/etc/docker/certs.d';
 const KEEP_PLACES = 50;
 /** Nothing that is asked for here takes longer. */
 const SHORT_MS = 60_000;
+const MAX_ERROR = 64 * 1024;
 const MAX_CONFIG = 8 * 1024 * 1024;
 
 export class RegistryService implements Registry {
@@ -125,6 +127,18 @@ export class RegistryService implements Registry {
       if (config.size > MAX_CONFIG) throw invalidArgument(`invalid manifest: the config has ${config.size} bytes`);
       const { value } = await repository.first((client) => client.blobBytes(config.digest, config.size));
       return { ...common, platforms: [platformOfConfig(value)] };
+    } catch (error) {
+      throw registryError(error);
+    }
+  }
+
+  async fetch(url: string, signal: AbortSignal): Promise<Readable> {
+    const endpoint = { url, verify: true, ca: '', mirror: false, resolves: false, namespace: '' };
+    try {
+      const answer = await this.#transport.send(endpoint, { method: 'GET', url, signal });
+      if (answer.status === 200) return answer.body;
+      const text = await readText(answer.body, MAX_ERROR);
+      throw failureOf(answer.status, answer.reason, text, `Get "${url}"`);
     } catch (error) {
       throw registryError(error);
     }

@@ -1,4 +1,5 @@
 // Owns the contract of the registry room: what the rest of the engine may ask of registries, and how they are configured.
+import type { Readable } from 'node:stream';
 import type { Progress } from '../types.ts';
 
 /** Credentials as clients send them; empty texts are absent. */
@@ -110,6 +111,8 @@ export interface Registry {
   login(credentials: Credentials): Promise<string>;
   /** What the registry holds under a name. */
   inspect(reference: string, credentials: Credentials): Promise<DistributionAnswer>;
+  /** Begins to read the file at an http or https URL, for an import. */
+  fetch(url: string, signal: AbortSignal): Promise<Readable>;
   /** Removes what a killed daemon left of downloads that nobody will go on with. At boot. */
   sweep(): Promise<void>;
   /** Closes kept connections. At shutdown. */

@@ -1,9 +1,11 @@
 // Mirrors: of the default registry as dockerd has them, and of any registry by `registries` in daemon.json.
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import { startDaemon, TestDaemon } from '../../helpers/daemon.ts';
-import { startProxy, startRegistry } from '../../helpers/registry.ts';
+import { busyboxTar } from '../../helpers/image.ts';
+import { listen, startProxy, startRegistry, stopServer } from '../../helpers/registry.ts';
 import { layered, load } from './fixture.ts';
 
 const origin = await startRegistry(t);
@@ -46,6 +48,8 @@ t.test('of any registry, in order, with capabilities', async (t) => {
     'a push goes to the registry itself',
   );
   await daemon.dockerOk(['rmi', name]);
+  mirror.requests.length = 0;
+  second.requests.length = 0;
   await daemon.dockerOk(['pull', name]);
   const namespace = `ns=${encodeURIComponent(origin.host)}`;
   const tags = (requests: readonly string[]) => requests.filter((request) => request.includes('/manifests/v1'));
@@ -76,6 +80,24 @@ t.test('of any registry, in order, with capabilities', async (t) => {
   }
   await daemon.dockerOk(['pull', name]);
   t.strictSame(second.requests, []);
+});
+
+t.test('import from a URL', async (t) => {
+  const daemon = await startDaemon(t);
+  const server = createServer((request, response) => {
+    if (request.url === '/root.tar') response.end(busyboxTar([{ path: 'mark', data: 'fetched\n' }]));
+    else response.writeHead(404).end('no');
+  });
+  const port = await listen(server);
+  t.teardown(() => stopServer(server));
+  const url = `http://127.0.0.1:${port}`;
+  t.match(await daemon.dockerOk(['import', `${url}/root.tar`, 'fetched:v1']), `Downloading from ${url}/root.tar`);
+  t.equal(await daemon.dockerOk(['run', '--rm', 'fetched:v1', 'cat', '/mark']), 'fetched');
+  t.equal(
+    await daemon.dockerOk(['image', 'inspect', '-f', '{{.Comment}}', 'fetched:v1']),
+    `Imported from ${url}/root.tar`,
+  );
+  t.match((await daemon.docker(['import', `${url}/none.tar`])).stderr, '404 Not Found');
 });
 
 t.test('a wrong setting is named', async (t) => {
