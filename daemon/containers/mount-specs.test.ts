@@ -109,3 +109,22 @@ t.test('all together', async (t) => {
     message: 'Duplicate mount point: /b',
   });
 });
+
+t.test('parts of volumes and images', async (t) => {
+  const volume = (path: string) =>
+    parseMount({ Type: 'volume', Source: 'v', Target: '/x', VolumeOptions: { Subpath: path } });
+  t.match(volume('a/b'), { type: 'volume', subpath: 'a/b' });
+  t.equal(volume('').subpath, undefined);
+  t.match(volume('a/../b'), { subpath: 'a/../b' }, 'it stays inside');
+  for (const path of ['/a', '..', '../a', 'a/../../b']) {
+    t.throws(() => volume(path), {
+      message: 'invalid mount config for type "volume": subpath must be a relative path within the volume',
+    });
+  }
+  const image = parseMount({ Type: 'image', Source: 'busybox', Target: '/i/', ImageOptions: { Subpath: 'etc' } });
+  t.match(image, { type: 'image', source: 'busybox', destination: '/i', rw: false, subpath: 'etc', copyUp: false });
+  t.throws(() => parseMount({ Type: 'image', Target: '/i' }), { message: /field Source must not be empty/ });
+  t.throws(() => parseMount({ Type: 'volume', Source: 'v', Target: '/x', ImageOptions: {} }), {
+    message: /field ImageOptions must not be specified/,
+  });
+});

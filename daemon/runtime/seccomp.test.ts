@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { capabilityMask, defaultCapabilities } from './capabilities.ts';
 import { actionNumber, filterFlags, filterInput, resolveSeccomp } from './seccomp.ts';
-import { withNewSyscalls } from './seccomp-bpf.ts';
+import { withNewSyscalls, withSocketBroker } from './seccomp-bpf.ts';
 import { SeccompFilters } from './seccomp-filters.ts';
 import { parseProfile } from './seccomp-profile.ts';
 
@@ -204,4 +204,41 @@ t.test('each filter is compiled once, kept in memory and on disk', async (t) => 
     kind: 'invalid-argument',
     message: /cannot be compiled: no/,
   });
+});
+
+t.test('sockets of 32-bit programs', async (t) => {
+  const families = resolveSeccomp(undefined, context()).brokeredFamilies ?? 0n;
+  for (const [family, allowed] of [
+    [1, true],
+    [2, true],
+    [10, true],
+    [17, true],
+    [38, false],
+    [40, false],
+  ] as const) {
+    t.equal((families >> BigInt(family)) & 1n, allowed ? 1n : 0n, `family ${family}`);
+  }
+  const without = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] };
+  t.equal(
+    resolveSeccomp(JSON.stringify(without), context()).brokeredFamilies,
+    undefined,
+    'a profile of the client decides',
+  );
+  t.equal(
+    resolveSeccomp(undefined, { ...context(), arch: 'arm64' }).brokeredFamilies,
+    undefined,
+    'no such call on arm',
+  );
+  const program = Buffer.from([6, 0, 0, 0, 0, 0, 0xff, 0x7f]);
+  const whole = withSocketBroker(program);
+  t.equal(whole.length, 8 * 8);
+  t.same(whole.subarray(7 * 8), program, 'the filter follows');
+  for (const [index, skip] of [
+    [1, 5],
+    [3, 3],
+    [5, 1],
+  ] as const) {
+    t.equal(index + 1 + skip, 7, 'every other call goes on to the filter');
+    t.equal(whole[index * 8 + 3], skip);
+  }
 });
