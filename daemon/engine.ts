@@ -27,6 +27,7 @@ import { HealthTable } from './store/health.ts';
 import { MetaTable } from './store/meta.ts';
 import { openCgroups } from './supervisor/cgroup/detect.ts';
 import { hostFacts } from './system/host.ts';
+import { LeakCheck } from './system/leaks.ts';
 import { SystemService } from './system/service.ts';
 import type { Build } from './version.ts';
 import { VolumeService } from './volumes/service.ts';
@@ -214,6 +215,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
       images,
       volumes,
       host: hostFacts(),
+      leakCheck: new LeakCheck(instance, [containers, images, volumes], room('leaks')),
       features: host,
       eventListeners: () => listeners,
       sizeOf: async (path) => (await measureTree(path)).bytes,
@@ -237,6 +239,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
       await images.sweep();
       await networks.restore();
       await containers.reconcile();
+      await volumes.sweep();
     },
     reloaded: (attributes) => {
       events.append({

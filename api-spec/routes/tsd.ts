@@ -18,3 +18,11 @@ export const TsdLeaks = route({
   tag: 'tsd',
   responses: { 200: { description: 'The leaks.', schema: Leaks }, ...errors() },
 });
+
+export const TsdLeaksHeal = route({
+  method: 'POST',
+  path: '/tsd/leaks/heal',
+  summary: 'Searches for leaks and removes what can be removed. The answer tells of each what came of it.',
+  tag: 'tsd',
+  responses: { 200: { description: 'What was found.', schema: Leaks }, ...errors() },
+});

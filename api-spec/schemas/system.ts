@@ -203,14 +203,18 @@ export type AuthConfig = z.output<typeof AuthConfig>;
 export const AuthResponse = z.object({ Status: string, IdentityToken: string.optional() });
 export type AuthResponse = z.output<typeof AuthResponse>;
 
-/** A thing of this instance in the kernel or on disk that no row of the database accounts for. */
+/** Things of this instance in the kernel or on disk that no row of the database accounts for, and rows without what they should have. */
 export const Leaks = z.object({
   Instance: string,
   Leaks: z.array(
     z.object({
-      Kind: string.describe('cgroup, link, chain, mount, directory, process.'),
-      Name: string,
-      Owner: string.optional().describe('Id of the container, network or volume it was made for, when it can be told.'),
+      Kind: z.enum(['cgroup', 'directory', 'link', 'mount', 'namespace', 'process', 'row', 'rule']),
+      Name: string.describe('A path, an interface, a rule, a pid: there is no second of its kind and name.'),
+      Owner: string.optional().describe('Id of the container, network or volume it belongs to, when it can be told.'),
+      Problem: string.describe('What is wrong, and what a person has to do when it cannot be healed.'),
+      Healable: boolean,
+      Healed: boolean.optional().describe('In the answer to a request to heal.'),
+      Error: string.optional().describe('Why it could not be healed.'),
     }),
   ),
 });

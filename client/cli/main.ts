@@ -4,6 +4,7 @@ import { Client } from '../client.ts';
 import { ApiError } from '../errors.ts';
 import { type Command, type Context, helpText, type Options, parseCommand, UsageError } from './command.ts';
 import { logs, ps, rm, stop } from './commands/containers.ts';
+import { doctor } from './commands/doctor.ts';
 import { images, importImage, load } from './commands/images.ts';
 import { run } from './commands/run.ts';
 import { events, packageVersion, version } from './commands/system.ts';
@@ -35,6 +36,7 @@ const ENTRIES: readonly Entry[] = [
   entry(load),
   entry(importImage),
   entry(events),
+  entry(doctor),
   entry(version),
 ];
 

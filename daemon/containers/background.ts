@@ -20,6 +20,11 @@ export class Background {
     void promise.then(() => this.#tasks.delete(promise));
   }
 
+  /** Resolves when what is under way now has ended; what is added meanwhile is not waited for. */
+  async underWay(): Promise<void> {
+    await Promise.all(this.#tasks);
+  }
+
   /** Resolves when nothing is under way, what was added meanwhile included. */
   async settled(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);

@@ -1,17 +1,19 @@
 // Owns what a daemon does at boot with the containers of the one before: what should be (rows) is compared with what is (observations) by
 // one pure function, and made to agree; then what has no row is swept.
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
+import type { Leak } from '../base/leak.ts';
 import type { ExitRecord, Observation } from '../runtime/types.ts';
 import { containerEvent, type Engine } from './engine.ts';
 import { adoptSessions } from './exec.ts';
 import { exitUnderLock, restartLater } from './exit.ts';
 import { resumeChecks } from './health.ts';
-import { hasProcess, sourcesOf } from './lifecycle.ts';
+import { findLeaks, lookForLeaks } from './leaks.ts';
+import { sourcesOf } from './lifecycle.ts';
 import { resumeNames } from './networks-live.ts';
 import { cgroupPath, runDirectory } from './paths.ts';
-import { finishRemoval, removeDirectory, removeRunDirectory, removeUnderLock } from './remove.ts';
+import { finishRemoval, removeUnderLock } from './remove.ts';
 import { decideAtBoot } from './restart-policy.ts';
 import { prepareBase } from './rootfs.ts';
 import { startUnderLock } from './start.ts';
@@ -244,39 +246,17 @@ function startByPolicy(engine: Engine, row: ContainerRecord): void {
   );
 }
 
-const entriesOf = (path: string): readonly string[] => {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
-};
+/** What is amiss with containers, once the work under way has ended. */
+export const findContainerLeaks = (engine: Engine): Promise<readonly Leak[]> =>
+  findLeaks(engine, (row) => settleOne(engine, row));
 
-const isId = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
-
-/** Groups, directories, links and rules that belong to no container. Large trees go behind. */
+/** Heals what the look finds: nothing is under way yet, so one look does. What takes its time goes behind. */
 async function sweep(engine: Engine): Promise<void> {
-  const rows = engine.table.all();
-  const known = new Set(rows.map(({ id }) => id));
-  const alive = new Set(rows.filter(({ state }) => hasProcess(state)).map(({ id }) => id));
-  const parents = new Set([cgroupPath(engine.instance, engine.cgroupParent, '').replace(/\/$/, '')]);
-  for (const parent of parents) {
-    for (const id of engine.cgroups.list(parent)) {
-      if (!isId(id) || alive.has(id)) continue;
-      const path = `${parent}/${id}`;
-      if (!known.has(id)) engine.cgroups.killAll(path);
-      engine.background.run('sweep control group', id, () => engine.cgroups.remove(path));
-    }
-  }
-  await engine.networks.sweep(alive);
-  for (const id of entriesOf(join(engine.execRoot, 'containers'))) {
-    if (!isId(id) || known.has(id)) continue;
-    engine.background.run('sweep run directory', id, () => removeRunDirectory(engine, id));
-  }
-  for (const kind of ['rw', 'containers']) {
-    for (const id of entriesOf(join(engine.dataRoot, kind))) {
-      if (!isId(id) || known.has(id)) continue;
-      engine.background.run(`sweep ${kind}`, id, () => removeDirectory(join(engine.dataRoot, kind, id)));
-    }
+  for (const { kind, name, owner = '', problem, heal } of await lookForLeaks(engine, (row) => settleOne(engine, row))) {
+    engine.log.info({ kind, name, owner }, `sweep: ${problem}`);
+    if (heal === undefined) continue;
+    // Addresses and ports have to be free before anything is started; groups and trees may take their time.
+    if (kind === 'row' || kind === 'link' || kind === 'rule') await heal();
+    else engine.background.run(`sweep ${kind} ${name}`, owner, heal);
   }
 }

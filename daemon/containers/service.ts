@@ -9,6 +9,7 @@ import type {
 } from '../../api-spec/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
+import type { Leak } from '../base/leak.ts';
 import { attach, PendingAttaches, prepareAttach } from './attach.ts';
 import { Background } from './background.ts';
 import { commitContainer } from './commit.ts';
@@ -23,7 +24,7 @@ import { listContainers, viewOf } from './list.ts';
 import { logStream } from './logs.ts';
 import { checkName } from './names.ts';
 import { connectNetwork, disconnectNetwork } from './networks-live.ts';
-import { reconcile } from './reconcile.ts';
+import { findContainerLeaks, reconcile } from './reconcile.ts';
 import { pruneContainers, removeUnderLock } from './remove.ts';
 import { startUnderLock } from './start.ts';
 import { Readers, sampleOf, statistics } from './statistics.ts';
@@ -265,6 +266,10 @@ export class ContainerService implements Containers {
 
   statistics(reference: string, mode: StatisticsMode, cancel: AbortSignal): AsyncIterable<ContainerStats> {
     return statistics(this.#engine, this.#readers, reference, mode, cancel);
+  }
+
+  leaks(): Promise<readonly Leak[]> {
+    return findContainerLeaks(this.#engine);
   }
 
   containersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[] {

@@ -18,6 +18,7 @@ import {
 import { invalidArgument } from '../base/errors.ts';
 import { newId, sha256 } from '../base/ids.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
+import { confirmed, type Leak } from '../base/leak.ts';
 import type { Log } from '../base/log.ts';
 import { nowNs } from '../base/time.ts';
 import type { Database } from '../store/database.ts';
@@ -68,6 +69,8 @@ export class LayerStore {
   readonly #lock = new KeyedLock();
   readonly #slots: Semaphore;
   readonly #holds = new Map<string, number>();
+  /** Names in tmp/ that work under way has. */
+  readonly #busy = new Set<string>();
   #syncing: Promise<void> | undefined;
 
   constructor(options: LayerStoreOptions) {
@@ -142,6 +145,8 @@ export class LayerStore {
         } catch (error) {
           await removeTree(made.directory);
           throw error;
+        } finally {
+          this.#busy.delete(made.directory);
         }
       });
     });
@@ -153,10 +158,17 @@ export class LayerStore {
     const chainId = chainIdOf(parent, made.layer.diffId);
     return this.holding([chainId], async () => {
       const row = await this.#lock.run(chainId, async () => {
-        const known = this.table.get(chainId);
-        if (known === undefined) return this.#keep(made, parent);
-        await removeTree(made.directory);
-        return known;
+        try {
+          const known = this.table.get(chainId) ?? (await this.#keep(made, parent));
+          // Kept, it has another name by now.
+          await removeTree(made.directory);
+          return known;
+        } catch (error) {
+          await removeTree(made.directory);
+          throw error;
+        } finally {
+          this.#busy.delete(made.directory);
+        }
       });
       return use(row);
     });
@@ -174,15 +186,21 @@ export class LayerStore {
         // Made again meanwhile: it stays.
         if (this.table.get(chainId) !== undefined) return;
         const grave = this.temporary('removed');
+        this.#busy.add(grave);
         try {
           await rename(join(this.directory(chainId), '..'), grave);
+          await removeTree(grave).catch((error: unknown) =>
+            this.#options.log.warn(
+              { err: error, path: grave },
+              'a removed layer stays on the disk until the next start',
+            ),
+          );
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
           throw error;
+        } finally {
+          this.#busy.delete(grave);
         }
-        await removeTree(grave).catch((error: unknown) =>
-          this.#options.log.warn({ err: error, path: grave }, 'a removed layer stays on the disk until the next start'),
-        );
       });
     }
     return gone;
@@ -196,15 +214,46 @@ export class LayerStore {
   /** At boot: removes what has no row and what was half made. */
   async sweep(): Promise<void> {
     await this.collect();
+    for (const { heal } of this.#look()) await heal?.();
+    this.secure();
+  }
+
+  /** Directories that no layer and no work has, and layers without their directory. */
+  leaks(): Promise<readonly Leak[]> {
+    return confirmed(
+      async () => this.#look(),
+      async (suspects) => {
+        const chains = suspects.flatMap(({ owner }) => owner ?? []);
+        await Promise.all(chains.map((chainId) => this.#lock.run(chainId, () => undefined)));
+      },
+    );
+  }
+
+  #look(): readonly Leak[] {
     const { dataRoot } = this.#options;
-    const known = new Set(this.table.all().map((row) => row.chainId.slice('sha256:'.length)));
-    for (const name of readdirSync(join(dataRoot, 'layers'))) {
-      if (name !== 'empty' && !known.has(name)) await removeTree(join(dataRoot, 'layers', name));
+    const rows = new Map(this.table.all().map(({ chainId }) => [chainId.slice('sha256:'.length), chainId]));
+    const present = new Set(readdirSync(join(dataRoot, 'layers')));
+    const leaks: Leak[] = [];
+    for (const name of present) {
+      if (name === 'empty' || rows.has(name)) continue;
+      const [path, chainId] = [join(dataRoot, 'layers', name), `sha256:${name}`];
+      const heal = (): Promise<void> =>
+        this.#lock.run(chainId, async () => {
+          if (this.table.get(chainId) === undefined) await removeTree(path);
+        });
+      leaks.push({ kind: 'directory', name: path, owner: chainId, problem: 'no image has this layer', heal });
     }
     for (const name of readdirSync(join(dataRoot, 'tmp'))) {
-      if (/^(?:layer|removed|spool)-/.test(name)) await removeTree(join(dataRoot, 'tmp', name));
+      const path = join(dataRoot, 'tmp', name);
+      if (!/^(?:layer|removed|spool)-/.test(name) || this.#busy.has(path)) continue;
+      leaks.push({ kind: 'directory', name: path, problem: 'left of a layer', heal: () => removeTree(path) });
     }
-    this.secure();
+    for (const [name, chainId] of rows) {
+      if (existsSync(join(dataRoot, 'layers', name, 'diff'))) continue;
+      const problem = 'the directory of the layer is missing: remove the images that have it, and get them again';
+      leaks.push({ kind: 'row', name: `layer ${chainId}`, owner: chainId, problem });
+    }
+    return leaks;
   }
 
   /** Writes layers through to the disk, behind the caller's back; calls that come meanwhile share the next round. */
@@ -235,6 +284,7 @@ export class LayerStore {
 
   async #unpack(origin: LayerOrigin, seekable: boolean): Promise<{ directory: string; layer: UnpackedLayer }> {
     const directory = this.temporary('layer');
+    this.#busy.add(directory);
     const diff = join(directory, 'diff');
     const { maxBytes, maxRatio, maxEntries } = this.#options.limits;
     const limits = { maxBytes, maxRatio, maxEntries };
@@ -259,6 +309,7 @@ export class LayerStore {
       return { directory, layer };
     } catch (error) {
       await removeTree(directory);
+      this.#busy.delete(directory);
       throw archiveError(error);
     }
   }

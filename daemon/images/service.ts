@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import { invalidArgument, notFound } from '../base/errors.ts';
+import type { Leak } from '../base/leak.ts';
 import type { Log } from '../base/log.ts';
 import type { Database } from '../store/database.ts';
 import type { EventTable } from '../store/events.ts';
@@ -184,6 +185,11 @@ export class ImageService implements Images {
     await this.#remover.collect();
     await this.#layers.sweep();
     await this.registry.sweep();
+  }
+
+  /** Directories without a layer, and layers without a directory. */
+  leaks(): Promise<readonly Leak[]> {
+    return this.#layers.leaks();
   }
 
   /** Resolves when all that was loaded is on the disk; for shutdown. */

@@ -7,6 +7,7 @@ import { firewallPorts } from './bridge-driver.ts';
 import type { NetworksContext } from './context.ts';
 import type { Endpoints } from './endpoints.ts';
 import { DEFAULT_POOLS, type DefaultPool } from './ipam.ts';
+import { lookForNetworkLeaks } from './leaks.ts';
 import { subnetsOf } from './pools.ts';
 import { bridgeNetwork, hostNetwork, noneNetwork } from './predefined.ts';
 
@@ -92,20 +93,14 @@ async function holdPorts(context: NetworksContext): Promise<void> {
   }
 }
 
-/** Removes rows, links and bridges of this instance that belong to no container of `alive` and to no network. */
+/** Heals what the look finds. */
 export async function sweepNetworks(
   context: NetworksContext,
   endpoints: Endpoints,
   alive: ReadonlySet<string>,
 ): Promise<void> {
-  for (const endpoint of context.table.endpoints()) {
-    if (!alive.has(endpoint.containerId)) await endpoints.detachOne(endpoint);
-  }
+  for (const { heal } of await lookForNetworkLeaks(context, endpoints, alive)) await heal?.();
   await context.driver.settled();
-  const keep = new Set<string>();
-  for (const network of context.table.list()) keep.add(network.link);
-  for (const endpoint of context.table.endpoints()) keep.add(endpoint.hostLink);
-  await context.driver.sweep(keep);
 }
 
 /** Subnets that an automatic choice must avoid. */

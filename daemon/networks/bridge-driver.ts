@@ -3,7 +3,13 @@ import { openNetlink } from '../../addon/index.ts';
 import { messageOf, unavailable } from '../base/errors.ts';
 import type { EndpointRow, NetworkRow, PortRow } from '../store/networks.ts';
 import type { Iptables } from '../supervisor/firewall/iptables.ts';
-import type { FirewallBridge, FirewallPort, FirewallState, IpFamily } from '../supervisor/firewall/rules.ts';
+import type {
+  FirewallAudit,
+  FirewallBridge,
+  FirewallPort,
+  FirewallState,
+  IpFamily,
+} from '../supervisor/firewall/rules.ts';
 import {
   deleteDefaultRoute,
   dumpAddresses,
@@ -61,6 +67,9 @@ export function firewallBridges(networks: readonly NetworkRow[], family: IpFamil
     ];
   });
 }
+
+const usesIPv6 = (networks: readonly NetworkRow[]): boolean =>
+  networks.some((network) => network.link !== '' && network.enableIPv6);
 
 export class BridgeDriver {
   readonly #options: BridgeDriverOptions;
@@ -216,17 +225,20 @@ export class BridgeDriver {
     }
   }
 
-  /** Removes this instance's links and bridges that are not in `keep`. */
-  async sweep(keep: ReadonlySet<string>): Promise<void> {
+  /** Names of all links, and of those that are this instance's: by their alias, or by their name when they were cut off before they got it. */
+  async links(): Promise<{ readonly present: ReadonlySet<string>; readonly own: readonly string[] }> {
     const prefix = linkPrefix(this.#options.instance);
     const owner = ownerOf(this.#options.instance);
-    const stray = readLinks(await this.#host.request([dumpLinks()])).filter(
-      (link) =>
-        !keep.has(link.name) &&
-        // A link that was cut off before it got its alias is known by its name.
-        (link.alias === owner || (link.kind === 'veth' && link.alias === '' && link.name.startsWith(prefix))),
+    const links = readLinks(await this.#host.request([dumpLinks()]));
+    const own = links.filter(
+      ({ alias, kind, name }) => alias === owner || (kind === 'veth' && alias === '' && name.startsWith(prefix)),
     );
-    if (stray.length > 0) await this.#deleteLinks(stray.map((link) => link.name));
+    return { present: new Set(links.map(({ name }) => name)), own: own.map(({ name }) => name) };
+  }
+
+  /** Resolves when they are gone. */
+  removeLinks(names: readonly string[]): Promise<void> {
+    return this.#deleteLinks(names);
   }
 
   /**
@@ -262,9 +274,8 @@ export class BridgeDriver {
   ): Promise<void> {
     const { iptables } = this.#options;
     if (iptables === undefined) return;
-    const families: readonly IpFamily[] = networks.some((network) => network.link !== '' && network.enableIPv6)
-      ? [4, 6]
-      : [4];
+    // Once made, the rules of IPv6 follow the last network that had them.
+    const families: readonly IpFamily[] = usesIPv6(networks) || iptables.hasApplied(6) ? [4, 6] : [4];
     for (const family of families) {
       const state: Omit<FirewallState, 'instance' | 'userChain'> = {
         bridges: firewallBridges(networks, family),
@@ -273,6 +284,24 @@ export class BridgeDriver {
       };
       await iptables.apply(state, family, how.withPorts);
     }
+  }
+
+  /** How the rules differ from what the rows say. Nothing, when the daemon has no rules. */
+  async auditFirewall(networks: readonly NetworkRow[], ports: readonly FirewallPort[]): Promise<FirewallAudit> {
+    const { iptables } = this.#options;
+    if (iptables === undefined) return { stray: [], missing: [] };
+    const audits = [];
+    for (const family of [4, 6] as const) {
+      const required = family === 4 || usesIPv6(networks);
+      audits.push(await iptables.audit({ bridges: firewallBridges(networks, family), ports, required }, family));
+    }
+    return { stray: audits.flatMap(({ stray }) => stray), missing: audits.flatMap(({ missing }) => missing) };
+  }
+
+  /** Removes the rules and chains of this instance that no row has. */
+  async removeStrayRules(networks: readonly NetworkRow[], ports: readonly FirewallPort[]): Promise<void> {
+    const { stray } = await this.auditFirewall(networks, ports);
+    await this.#options.iptables?.removeRules(stray);
   }
 
   close(): void {

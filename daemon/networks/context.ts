@@ -103,4 +103,10 @@ export class NetworksContext {
   async rebuildRules(withPorts: boolean): Promise<void> {
     await this.driver.applyFirewall(this.table.list(), this.ports(), { withPorts, dropForward: new Set() });
   }
+
+  /** The same, and what no row has any more goes, in both families. */
+  async healRules(): Promise<void> {
+    await this.rebuildRules(true);
+    await this.driver.removeStrayRules(this.table.list(), this.ports());
+  }
 }

@@ -4,6 +4,7 @@ import type { EndpointSettings } from '../../api-spec/index.ts';
 import { conflict, EngineError, forbidden, notFound, withContext } from '../base/errors.ts';
 import { newId } from '../base/ids.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
+import type { Leak } from '../base/leak.ts';
 import { nowNs } from '../base/time.ts';
 import type { Database } from '../store/database.ts';
 import type { EventTable } from '../store/events.ts';
@@ -17,6 +18,7 @@ import { parseBridgeOptions } from './bridge-options.ts';
 import { type NetworksConfig, NetworksContext } from './context.ts';
 import { Endpoints } from './endpoints.ts';
 import { localPool } from './ipam.ts';
+import { lookForNetworkLeaks } from './leaks.ts';
 import { NameResolvers } from './names/service.ts';
 import { bridgeLinkOf } from './names.ts';
 import { choosePools, subnetsOf } from './pools.ts';
@@ -46,6 +48,10 @@ export class NetworkService implements Networks {
     return sweepNetworks(this.#context, this.#endpoints, alive);
   }
 
+  leaks(alive: ReadonlySet<string>): Promise<readonly Leak[]> {
+    return lookForNetworkLeaks(this.#context, this.#endpoints, alive);
+  }
+
   /** Closes sockets and lets the ports go; links, rules and containers stay. */
   close(): void {
     this.#names.close();
@@ -55,6 +61,12 @@ export class NetworkService implements Networks {
   /** Resolves when links that were to be removed in the background are gone. */
   settled(): Promise<void> {
     return this.#context.driver.settled();
+  }
+
+  async quiet(): Promise<void> {
+    const links = this.#context.table.list().map(({ link }) => link);
+    await Promise.all(links.map((link) => this.#locks.run(`link ${link}`, () => undefined)));
+    await this.settled();
   }
 
   // Networks

@@ -1,5 +1,6 @@
 // Owns the contract of the networks room.
 import type { EndpointSettings } from '../../api-spec/index.ts';
+import type { Leak } from '../base/leak.ts';
 
 export interface IpamPool {
   readonly subnet: string;
@@ -161,6 +162,10 @@ export interface Networks {
   rename(containerId: string, name: string): void;
   endpointsOf(containerId: string): readonly Endpoint[];
   endpointsOn(networkId: string): readonly Endpoint[];
-  /** Links, rules and rows without a container in `alive` are removed. At boot, before listening. */
+  /** Links, rules and rows that are amiss at this moment, work under way among them; `alive`: the containers that may have endpoints. */
+  leaks(alive: ReadonlySet<string>): Promise<readonly Leak[]>;
+  /** Resolves when what is being made or removed now is done. */
+  quiet(): Promise<void>;
+  /** Heals what `leaks` finds. At boot, before listening. */
   sweep(alive: ReadonlySet<string>): Promise<void>;
 }

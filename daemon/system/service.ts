@@ -1,10 +1,11 @@
 // Owns what the engine says about itself: info, version, disk usage. Changes nothing.
-import type { SystemInfo, SystemVersion } from '../../api-spec/index.ts';
+import type { Leaks, SystemInfo, SystemVersion } from '../../api-spec/index.ts';
 import type { Containers } from '../containers/types.ts';
 import type { Images } from '../images/types.ts';
 import type { HostFeatures } from '../runtime/types.ts';
 import type { Volumes } from '../volumes/types.ts';
 import { forwardsIpv4, type HostFacts, openDescriptors } from './host.ts';
+import type { LeakCheck } from './leaks.ts';
 import type { System, VolumeUsageSize } from './types.ts';
 import { hostWarnings } from './warnings.ts';
 
@@ -38,6 +39,7 @@ export interface SystemDependencies {
   readonly volumes: Volumes;
   readonly host: HostFacts;
   readonly features: HostFeatures;
+  readonly leakCheck: LeakCheck;
   /** Listeners of the event stream at this moment. */
   readonly eventListeners: () => number;
   /** Bytes of a directory tree. */
@@ -172,6 +174,14 @@ export class SystemService implements System {
       ...(this.#settings.experimental ? { Experimental: true } : {}),
       BuildTime: buildTime,
     };
+  }
+
+  leaks(): Promise<Leaks> {
+    return this.#parts.leakCheck.find();
+  }
+
+  heal(): Promise<Leaks> {
+    return this.#parts.leakCheck.heal();
   }
 
   async volumeSizes(): Promise<readonly VolumeUsageSize[]> {

@@ -15,6 +15,8 @@ export interface System {
   version(): SystemVersion;
   /** Sizes of all volumes; reads their directories. */
   volumeSizes(): Promise<readonly VolumeUsageSize[]>;
-  /** What this instance has in the kernel or on disk without a row. Answered 501 while it is not there. */
-  leaks?(): Leaks;
+  /** What this instance has in the kernel or on disk without a row, and rows without what they should have. */
+  leaks(): Promise<Leaks>;
+  /** Sets right what can be; tells of each what came of it. */
+  heal(): Promise<Leaks>;
 }

@@ -1,13 +1,14 @@
 // Owns volumes of the local driver: their rows, their directories below data-root/volumes, copy-up. Mounts nothing.
 // Order on the disk: a directory is there before its row and leaves before it, so a row always has its directory; what a dying daemon
 // leaves is settled by sweep().
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { close, copyTree, measureTree, openPath, removeTree, SystemError } from '../../addon/index.ts';
 import { conflict, EngineError, invalidArgument, messageOf, notFound, notImplemented } from '../base/errors.ts';
 import { newId } from '../base/ids.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
+import { confirmed, type Leak } from '../base/leak.ts';
 import type { Log } from '../base/log.ts';
 import { nowNs } from '../base/time.ts';
 import type { Database } from '../store/database.ts';
@@ -32,6 +33,8 @@ export class VolumeService implements Volumes {
   readonly #options: VolumeServiceOptions;
   readonly #table: VolumeTable;
   readonly #lock = new KeyedLock();
+  /** Names in tmp/ that work under way has. */
+  readonly #busy = new Set<string>();
 
   constructor(options: VolumeServiceOptions) {
     this.#options = options;
@@ -89,14 +92,19 @@ export class VolumeService implements Volumes {
       const users = this.#options.usage.containersOf(name);
       if (users.length > 0) throw conflict(`remove ${name}: volume is in use - [${users.join(', ')}]`);
       const grave = join(this.#options.dataRoot, 'tmp', `volume-${newId().slice(0, 16)}`);
-      await rename(this.#directory(name), grave).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error;
-      });
-      this.#options.database.transaction(() => {
-        this.#table.delete(name);
-        this.#event('destroy', name);
-      });
-      await this.#bury(grave);
+      this.#busy.add(grave);
+      try {
+        await rename(this.#directory(name), grave).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error;
+        });
+        this.#options.database.transaction(() => {
+          this.#table.delete(name);
+          this.#event('destroy', name);
+        });
+        await this.#bury(grave);
+      } finally {
+        this.#busy.delete(grave);
+      }
     });
   }
 
@@ -155,21 +163,71 @@ export class VolumeService implements Volumes {
   }
 
   async sweep(): Promise<void> {
-    const { dataRoot, log } = this.#options;
-    for (const name of readdirSync(join(dataRoot, 'tmp'))) {
-      if (name.startsWith('volume-')) await this.#bury(join(dataRoot, 'tmp', name));
+    const { log } = this.#options;
+    for (const { name, problem, heal } of this.#look()) {
+      if (heal === undefined) log.warn({ path: name }, `${problem}: it is left alone`);
+      else await heal();
+    }
+  }
+
+  /** Directories that no volume has, and volumes without their directory. */
+  leaks(): Promise<readonly Leak[]> {
+    return confirmed(
+      async () => this.#look(),
+      async (suspects) => {
+        const names = suspects.flatMap(({ owner }) => owner ?? []);
+        await Promise.all(names.map((name) => this.#lock.run(name, () => undefined)));
+      },
+    );
+  }
+
+  #look(): readonly Leak[] {
+    const { dataRoot } = this.#options;
+    const leaks: Leak[] = [];
+    for (const entry of readdirSync(join(dataRoot, 'tmp'))) {
+      const path = join(dataRoot, 'tmp', entry);
+      if (!entry.startsWith('volume-') || this.#busy.has(path)) continue;
+      leaks.push({ kind: 'directory', name: path, problem: 'left of a volume', heal: () => this.#bury(path) });
     }
     const present = new Set(readdirSync(join(dataRoot, 'volumes')));
-    for (const row of this.#table.all()) {
-      // Its removal had begun: the directory has gone, the row follows.
-      if (!present.delete(row.name)) this.#table.delete(row.name);
+    for (const { name } of this.#table.all()) {
+      if (present.delete(name)) continue;
+      leaks.push({
+        kind: 'row',
+        name: `volume ${name}`,
+        owner: name,
+        // Its removal had begun: the directory has gone, the row follows.
+        problem: 'the directory of the volume is missing',
+        heal: () =>
+          this.#lock.run(name, () => {
+            if (!existsSync(this.#directory(name))) this.#table.delete(name);
+          }),
+      });
     }
-    for (const name of present) {
-      const data = join(dataRoot, 'volumes', name, '_data');
-      const entries = await readdir(data).catch(() => []);
-      if (entries.length === 0) await removeTree(join(dataRoot, 'volumes', name));
-      else log.warn({ path: data }, 'a directory without a volume holds data: it is left alone');
-    }
+    for (const name of present) leaks.push(this.#stray(name));
+    return leaks;
+  }
+
+  /** What somebody may want to have back is never removed by itself. */
+  #stray(name: string): Leak {
+    const path = this.#directory(name);
+    const isEmpty = (): boolean => {
+      try {
+        return readdirSync(join(path, '_data')).length === 0;
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code === 'ENOENT';
+      }
+    };
+    const about = { kind: 'directory' as const, name: path, owner: name };
+    if (!isEmpty()) return { ...about, problem: 'a directory without a volume holds data: save or remove it' };
+    return {
+      ...about,
+      problem: 'no volume has it',
+      heal: () =>
+        this.#lock.run(name, async () => {
+          if (this.#table.get(name) === undefined && isEmpty()) await removeTree(path);
+        }),
+    };
   }
 
   #view(row: VolumeRow): Volume {

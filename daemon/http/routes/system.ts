@@ -7,7 +7,7 @@ import {
   routes,
   type Volume,
 } from '../../../api-spec/index.ts';
-import { invalidArgument, notImplemented } from '../../base/errors.ts';
+import { invalidArgument } from '../../base/errors.ts';
 import { summarizeContainer } from '../presenters/container.ts';
 import { presentCache, presentUsage, type Usage } from '../presenters/disk-usage.ts';
 import { presentEvent } from '../presenters/event.ts';
@@ -36,10 +36,8 @@ export function systemRoutes({ services, on }: RouteContext): void {
   on(routes.SystemInfo, ({ version }) => ({ status: 200, body: presentInfo(system.info(), version) }));
   on(routes.OpenApi, () => ({ status: 200, body: buildOpenApi(routes) as Record<string, unknown> }));
 
-  on(routes.TsdLeaks, () => {
-    if (system.leaks === undefined) throw notImplemented('the search for leaks is not there yet');
-    return { status: 200, body: system.leaks() };
-  });
+  on(routes.TsdLeaks, async () => ({ status: 200, body: await system.leaks() }));
+  on(routes.TsdLeaksHeal, async () => ({ status: 200, body: await system.heal() }));
 
   on(routes.SystemEvents, ({ query, version, gone }) => {
     const now = nowNs();

@@ -1,13 +1,17 @@
 // Owns running iptables: one iptables-save to look, one iptables-restore a change. What the rules are is rules.ts' matter.
 import { spawn } from 'node:child_process';
 import {
+  auditRules,
+  type FirewallAudit,
   type FirewallPort,
   type FirewallState,
   type IpFamily,
   portInput,
   readSaved,
+  removalInput,
   restoreInput,
   type Saved,
+  type SavedRule,
 } from './rules.ts';
 
 /** Seconds to wait for another program that holds the tables. */
@@ -66,6 +70,7 @@ function offending(input: string, stderr: string): string {
 /** The rules of one instance in the kernel's tables of the daemon's network namespace. Changes go one after another. */
 export class Iptables {
   readonly #instance: string;
+  readonly #applied = new Set<IpFamily>();
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(instance: string) {
@@ -78,6 +83,36 @@ export class Iptables {
       const saved = await this.#look(family);
       const whole = { ...state, instance: this.#instance, userChain: saved.userChain };
       await this.#restore(restoreInput(whole, family, saved.hooks, withPorts || !this.#hasPorts(saved)), family);
+      this.#applied.add(family);
+    });
+  }
+
+  /** Has this object made the rules of the family? */
+  hasApplied(family: IpFamily): boolean {
+    return this.#applied.has(family);
+  }
+
+  /** How the tables differ from what `state` says. A host without IPv6 tables has no rules of IPv6. */
+  audit(
+    state: Pick<FirewallState, 'bridges' | 'ports'> & { readonly required: boolean },
+    family: IpFamily,
+  ): Promise<FirewallAudit> {
+    return this.#oneByOne(async () => {
+      let output: string;
+      try {
+        output = await this.#save(family);
+      } catch (error) {
+        if (!state.required) return { stray: [], missing: [] };
+        throw error;
+      }
+      return auditRules({ ...state, instance: this.#instance }, family, output);
+    });
+  }
+
+  /** Removes what an audit has found. */
+  removeRules(rules: readonly SavedRule[]): Promise<void> {
+    return this.#oneByOne(async () => {
+      for (const family of [4, 6] as const) await this.#restore(removalInput(rules, family), family);
     });
   }
 
@@ -96,10 +131,14 @@ export class Iptables {
   }
 
   async #look(family: IpFamily): Promise<Saved> {
+    return readSaved(this.#instance, await this.#save(family));
+  }
+
+  async #save(family: IpFamily): Promise<string> {
     const program = family === 4 ? 'iptables-save' : 'ip6tables-save';
     const { code, stdout, stderr } = await run(program, [], '');
     if (code !== 0) throw new FirewallError(`${program} failed: ${stderr.trim()}`);
-    return readSaved(this.#instance, stdout);
+    return stdout;
   }
 
   async #restore(input: string, family: IpFamily): Promise<void> {

@@ -1,6 +1,6 @@
 // Owns the proof that the rules say what is meant: the whole text for iptables-restore, and the reading of iptables-save.
 import t from 'tap';
-import { type FirewallState, hooks, portInput, readSaved, restoreInput } from './rules.ts';
+import { auditRules, type FirewallState, hooks, portInput, readSaved, removalInput, restoreInput } from './rules.ts';
 
 const state: FirewallState = {
   instance: '0badcafe',
@@ -53,8 +53,8 @@ COMMIT
 COMMIT
 *raw
 :TSD-0badcafe-RAW - [0:0]
--A TSD-0badcafe-RAW -i tsd0 -d 127.0.0.0/8 -j DROP
--A TSD-0badcafe-RAW -i br-quiet -d 127.0.0.0/8 -j DROP
+-A TSD-0badcafe-RAW -d 127.0.0.0/8 -i tsd0 -j DROP
+-A TSD-0badcafe-RAW -d 127.0.0.0/8 -i br-quiet -j DROP
 -I PREROUTING 1 -j TSD-0badcafe-RAW
 COMMIT
 `,
@@ -120,4 +120,39 @@ COMMIT
   t.ok(saved.userChain);
   t.same(saved.hooks, [{ table: 'filter', chain: 'FORWARD', rule: '-j TSD-0badcafe-FORWARD' }]);
   t.notOk(readSaved('0badcafe', '').userChain);
+});
+
+t.test('an audit', async (t) => {
+  const { userChain: _chain, dropForward: _drop, ...wanted } = state;
+  const all = restoreInput({ ...state, userChain: false, dropForward: false }, 4, [], true)
+    .replaceAll(/^-I (\S+) 1 /gm, '-A $1 ')
+    .trimEnd();
+  t.same(auditRules({ ...wanted, required: true }, 4, all), { stray: [], missing: [] });
+  t.same(auditRules({ ...wanted, required: false }, 6, ''), { stray: [], missing: [] });
+
+  const stray = '-A TSD-0badcafe-PORTS -p tcp -m tcp --dport 9 -j DNAT --to-destination 172.17.0.9:9';
+  const foreign = '-A TSD-5eedf00d-PORTS -p tcp -m tcp --dport 9 -j DNAT --to-destination 172.18.0.9:9';
+  const hook = '-A PREROUTING -m addrtype --dst-type LOCAL -j TSD-0badcafe-PORTS';
+  const missing = '-A TSD-0badcafe-MASQ -s 127.0.0.0/8 -o br-quiet -j MASQUERADE';
+  const changed = all
+    .replace(`${missing}\n`, '')
+    .replace(hook, `${hook}\n${hook}\n${stray}\n${foreign}\n:TSD-0badcafe-OLD - [0:0]\n-A TSD-0badcafe-OLD -j RETURN`);
+  const audit = auditRules({ ...wanted, required: true }, 4, changed);
+  t.same(
+    audit.stray.map(({ rule }) => rule),
+    [hook, stray, ':TSD-0badcafe-OLD', '-A TSD-0badcafe-OLD -j RETURN'],
+  );
+  t.same(audit.missing, [{ family: 4, table: 'nat', rule: missing }]);
+  t.equal(
+    removalInput(audit.stray, 4),
+    `*nat
+-D${hook.slice(2)}
+-D${stray.slice(2)}
+-F TSD-0badcafe-OLD
+-X TSD-0badcafe-OLD
+COMMIT
+`,
+  );
+  t.equal(removalInput(audit.stray, 6), '');
+  t.ok(auditRules({ ...wanted, required: true }, 4, '').missing.length > wanted.bridges.length);
 });

@@ -102,7 +102,7 @@ function masqueradeRules(state: FirewallState, family: IpFamily): string[] {
 
 function rawRules(state: FirewallState, family: IpFamily): string[] {
   const chain = `-A ${chainOf(state.instance, 'RAW')}`;
-  return family === 6 ? [] : state.bridges.map((bridge) => `${chain} -i ${bridge.link} -d 127.0.0.0/8 -j DROP`);
+  return family === 6 ? [] : state.bridges.map((bridge) => `${chain} -d 127.0.0.0/8 -i ${bridge.link} -j DROP`);
 }
 
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
@@ -200,4 +200,84 @@ export function readSaved(instance: string, output: string): Saved {
     if (hook !== undefined) found.push(hook);
   }
   return { hooks: found, chains, userChain: chains.has('filter DOCKER-USER') };
+}
+
+/** A line of iptables-save: `-A CHAIN …`, or `:CHAIN` for a chain itself. */
+export interface SavedRule {
+  readonly family: IpFamily;
+  readonly table: string;
+  readonly rule: string;
+}
+
+/** How the kernel's rules differ from what is meant. */
+export interface FirewallAudit {
+  readonly stray: readonly SavedRule[];
+  readonly missing: readonly SavedRule[];
+}
+
+/** Lines by table: rules, and chains without policy and counters. */
+function linesOf(text: string): { readonly table: string; readonly rule: string }[] {
+  const lines: { table: string; rule: string }[] = [];
+  let table = '';
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1).trim();
+    else if (line.startsWith(':')) lines.push({ table, rule: line.split(' ')[0] ?? '' });
+    else if (line.startsWith('-A ')) lines.push({ table, rule: line.trim() });
+    else if (line.startsWith('-I ')) lines.push({ table, rule: line.replace(/^-I (\S+) 1 /, '-A $1 ').trim() });
+  }
+  return lines;
+}
+
+/**
+ * Compares the output of iptables-save with what the state means. `required` false: nothing has to be there, but what is there has to be
+ * meant. The order of rules is not looked at: they are written in one transaction.
+ */
+export function auditRules(
+  state: Omit<FirewallState, 'userChain' | 'dropForward'> & { readonly required: boolean },
+  family: IpFamily,
+  output: string,
+): FirewallAudit {
+  const prefix = chainOf(state.instance, '');
+  const isOwn = (rule: string): boolean =>
+    rule.startsWith(`:${prefix}`) || rule.startsWith(`-A ${prefix}`) || rule.includes(` -j ${prefix}`);
+  const found = linesOf(output).filter(({ rule }) => isOwn(rule));
+  const { userChain } = readSaved(state.instance, output);
+  const wanted = linesOf(restoreInput({ ...state, userChain, dropForward: false }, family, [], true));
+  const counts = new Map<string, number>();
+  for (const { table, rule } of wanted) counts.set(`${table} ${rule}`, (counts.get(`${table} ${rule}`) ?? 0) + 1);
+  const stray: SavedRule[] = [];
+  for (const { table, rule } of found) {
+    const count = counts.get(`${table} ${rule}`) ?? 0;
+    if (count > 0) counts.set(`${table} ${rule}`, count - 1);
+    else stray.push({ family, table, rule });
+  }
+  if (!state.required && found.length === 0) return { stray, missing: [] };
+  const missing = wanted.filter(({ table, rule }) => {
+    const count = counts.get(`${table} ${rule}`) ?? 0;
+    if (count > 0) counts.set(`${table} ${rule}`, count - 1);
+    return count > 0;
+  });
+  return { stray, missing: missing.map((one) => ({ family, ...one })) };
+}
+
+/** Takes rules and chains of one family away; one transaction a table. Empty when there is nothing to do. */
+export function removalInput(rules: readonly SavedRule[], family: IpFamily): string {
+  const tables = Map.groupBy(
+    rules.filter((one) => one.family === family),
+    ({ table }) => table,
+  );
+  return inputOf(
+    [...tables].flatMap(([table, list]) => {
+      const chains = list.filter(({ rule }) => rule.startsWith(':')).map(({ rule }) => rule.slice(1));
+      // Rules of a chain that goes go with it.
+      const single = list.filter(({ rule }) => rule.startsWith('-A ') && !chains.includes(rule.split(' ')[1] ?? ''));
+      return [
+        `*${table}`,
+        ...single.map(({ rule }) => `-D${rule.slice(2)}`),
+        ...chains.map((chain) => `-F ${chain}`),
+        ...chains.map((chain) => `-X ${chain}`),
+        'COMMIT',
+      ];
+    }),
+  );
 }
