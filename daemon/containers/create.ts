@@ -11,6 +11,7 @@ import { containerEvent, type Engine, resolve } from './engine.ts';
 import { extensionsOf } from './extensions.ts';
 import { checkHealthLabels } from './health-policy.ts';
 import { checkHostConfig, warningsOf, withDefaults } from './host-config.ts';
+import { checkLinks } from './links.ts';
 import { checkConfig, mergeConfig } from './merge-config.ts';
 import { collectMounts, type MountWish } from './mount-specs.ts';
 import { checkName, generateName } from './names.ts';
@@ -19,6 +20,7 @@ import { cgroupPath, containerDirectory, layerDirectory } from './paths.ts';
 import { removeDirectory } from './remove.ts';
 import { createLayer } from './rootfs.ts';
 import { specInput } from './spec-input.ts';
+import { storageSize } from './storage-size.ts';
 import type { ContainerRecord, CreateRequest, MountPoint } from './types.ts';
 
 const NAME_ATTEMPTS = 8;
@@ -36,8 +38,8 @@ export async function createContainer(
     const mounts = await resolveMounts(engine, draft, undo);
     mkdirSync(containerDirectory(engine, draft.id), { recursive: true, mode: 0o700 });
     undo.push('directory', () => removeDirectory(containerDirectory(engine, draft.id)));
-    createLayer(engine, draft.id);
     undo.push('writable layer', () => removeDirectory(layerDirectory(engine, draft.id)));
+    await createLayer(engine, draft.id, storageSize(draft.hostConfig));
     insert(engine, { ...draft, mounts }, given);
     undo.commit();
   } catch (error) {
@@ -73,6 +75,7 @@ function draftOf(engine: Engine, request: CreateRequest, name: string): Containe
   const extensions = extensionsOf(request.config.Labels ?? {});
   checkHealthLabels(request.config, config, extensions);
   portRequests(hostConfig, config);
+  checkLinks(engine, hostConfig);
   return {
     id,
     name,

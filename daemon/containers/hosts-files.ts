@@ -9,6 +9,8 @@ export interface HostsInput {
   /** `NAME:ADDRESS` or `NAME=ADDRESS`; `host-gateway` for the address of the host. */
   readonly extraHosts: readonly string[];
   readonly hostGateway: string;
+  /** Addresses of linked containers with their names. */
+  readonly links?: readonly (readonly [string, string])[];
 }
 
 const fixedHosts: readonly (readonly [string, string])[] = [
@@ -38,7 +40,7 @@ export function hostsFile(input: HostsInput): string {
   });
   const names = hostNames(input.hostname, input.domainname);
   const own = input.addresses.map((address) => [address, names] as const);
-  return [...fixedHosts, ...extra, ...own]
+  return [...fixedHosts, ...extra, ...(input.links ?? []), ...own]
     .filter(([address]) => address !== '')
     .map(([address, name]) => `${address}\t${name}\n`)
     .join('');

@@ -22,6 +22,7 @@ import {
   resolvConf,
   resolverConf,
 } from './hosts-files.ts';
+import { linkedHosts } from './links.ts';
 import { containerDirectory } from './paths.ts';
 import type { ContainerRecord } from './types.ts';
 
@@ -86,6 +87,7 @@ export function writeNetworkFiles(engine: Engine, record: ContainerRecord, input
         addresses: addressesOf(endpoints),
         extraHosts,
         hostGateway: gateway,
+        links: linkedHosts(engine, record),
       })
     : hostHosts(extraHosts, gateway);
   const name = own ? hostname : hostname === '' ? hostName() : hostname;

@@ -11,7 +11,7 @@ import {
 import { rfc3339Nano } from '../../base/time.ts';
 import type { ContainerRecord, ContainerView, MountPoint } from '../../containers/types.ts';
 import { statusText, statusWord } from './container-status.ts';
-import { presentConfig, presentHostConfig } from './host-config.ts';
+import { presentConfig, presentHostConfig, presentLinks } from './host-config.ts';
 import { type NetworkNames, presentEndpoints, presentNetworkSettings, presentPorts } from './network-settings.ts';
 
 const PLATFORM = 'linux';
@@ -122,7 +122,7 @@ export function presentContainer(view: ContainerView, names: NetworkNames, versi
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: view.execIds.length === 0 ? null : [...view.execIds],
-    HostConfig: presentHostConfig(record.hostConfig, version),
+    HostConfig: { ...presentHostConfig(record.hostConfig, version), Links: presentLinks(record) },
     GraphDriver: { Name: view.graphDriver.name, Data: { ...view.graphDriver.data } },
     ...(view.sizeRw === undefined ? {} : { SizeRw: view.sizeRw }),
     ...(view.sizeRootFs === undefined ? {} : { SizeRootFs: view.sizeRootFs }),

@@ -6,6 +6,7 @@ import {
   type HostConfig,
   type HostConfigView,
 } from '../../../api-spec/index.ts';
+import type { ContainerRecord } from '../../containers/types.ts';
 
 const hostDefaults: HostConfigView = {
   Binds: null,
@@ -119,4 +120,13 @@ export function presentConfig(config: ContainerConfig, version: string): Contain
     if (view.OnBuild === null) delete view.OnBuild;
   }
   return view;
+}
+
+/** Legacy links with both names; those of user-defined networks are shown with their network. */
+export function presentLinks({ name, hostConfig }: ContainerRecord): HostConfigView['Links'] {
+  if (hostConfig.NetworkMode !== 'bridge' || (hostConfig.Links ?? []).length === 0) return null;
+  return (hostConfig.Links ?? []).map((link) => {
+    const [target = '', alias = target] = link.split(':');
+    return `/${target.replace(/^\//, '')}:/${name}/${alias.replace(/^.*\//, '')}`;
+  });
 }

@@ -171,6 +171,39 @@ t.test('refusals', async () => {
   await docker.ok('rm', '-f', 'one', 'two', 'hosted', 'lone', 'guest');
 });
 
+t.test('links on the default bridge', async (t) => {
+  await docker.ok('run', '-d', '--name', 'database', 'busybox', 'sleep', '1000');
+  const address = await docker.inspect('database', '{{.NetworkSettings.Networks.bridge.IPAddress}}');
+  await docker.ok(
+    'create',
+    '--name',
+    'client',
+    '--link',
+    'database:db',
+    '--link',
+    'database',
+    'busybox',
+    'sleep',
+    '1000',
+  );
+  t.equal(
+    await docker.inspect('client', '{{json .HostConfig.Links}}'),
+    '["/database:/client/db","/database:/client/database"]',
+  );
+  await docker.ok('start', 'client');
+  const hosts = await docker.ok('exec', 'client', 'cat', '/etc/hosts');
+  t.match(hosts, new RegExp(`^${address}\\s+db [0-9a-f]{12} database$`, 'm'));
+  t.match(hosts, new RegExp(`^${address}\\s+database [0-9a-f]{12}$`, 'm'));
+  t.match(await docker.ok('exec', 'client', 'ping', '-c', '1', '-w', '5', 'db'), /1 packets received/);
+  await docker.ok('stop', '-t', '0', 'client', 'database');
+  await refused(['start', 'client'], /Cannot link to a non running container: \/database AS \/client\/(db|database)/);
+  await refused(
+    ['create', '--link', 'nobody', 'busybox'],
+    /could not get container for nobody: No such container: nobody/,
+  );
+  await docker.ok('rm', '-f', 'client', 'database');
+});
+
 t.test('a failure leaves nothing', { skip: isDockerd ? 'as it does it' : false }, async (t) => {
   const before = await docker.ok('run', '-d', '--name', 'whole', '--network', 'beta', 'busybox', 'sleep', '1000');
   t.match(before, /^[0-9a-f]{64}$/);
