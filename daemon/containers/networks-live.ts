@@ -155,7 +155,9 @@ export async function disconnectNetwork(
     if (network.name === 'host') throw hostNetwork();
     const { all, key } = endpointsOf(record, network);
     const runs = hasProcess(record.state);
-    if (!Object.hasOwn(all, key)) {
+    // A daemon that died in the middle of a connect leaves an endpoint that the record does not know.
+    const attached = engine.networks.endpointsOf(id).some(({ networkId }) => networkId === network.id);
+    if (!Object.hasOwn(all, key) && !attached) {
       // Docker's two wordings.
       const to = runs ? `to network ${network.name}` : `to the network ${network.name}`;
       throw internal(`container ${id} is not connected ${to}`);

@@ -129,11 +129,15 @@ function encode(query: Query, code: number, answers: dnsPacket.Answer[], truncat
   });
 }
 
-/** An answer of our own; over UDP cut to what the client takes, and marked so that it asks again over TCP. */
+/** An answer of our own; over UDP as much as the client takes, and marked so that it asks again over TCP, which not every one does. */
 export function ownAnswer(query: Query, answer: OwnAnswer, overUdp: boolean): Uint8Array {
-  const whole = encode(query, responseCode.noError, recordsOf(query, answer), false);
+  const records = recordsOf(query, answer);
+  const whole = encode(query, responseCode.noError, records, false);
   if (!overUdp || whole.length <= query.udpSize) return whole;
-  return encode(query, responseCode.noError, [], true);
+  const empty = encode(query, responseCode.noError, [], true).length;
+  // They are of one length: one name, one type.
+  const each = (whole.length - empty) / records.length;
+  return encode(query, responseCode.noError, records.slice(0, Math.floor((query.udpSize - empty) / each)), true);
 }
 
 export function failure(query: Query, code: number): Uint8Array {
