@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Readable, Writable } from 'node:stream';
-import { close, openInRoot, openPath, readInRoot, SystemError, scanArchive, unpackLayer } from '../../addon/index.ts';
+import { close, openInRoot, readInRoot, SystemError, scanArchive, unpackLayer } from '../../addon/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { receive } from '../images/upload.ts';
 import { cleanPath, Exclusions, parseIgnoreFile } from './patterns.ts';
@@ -136,5 +136,3 @@ export async function download(
     modified: Number.isNaN(modified) ? undefined : Math.floor(modified / 1000),
   };
 }
-
-export const openDirectory = (path: string): number => openPath(path, 0o10000000 | 0o200000);

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { placeFiles } from '../../addon/index.ts';
-import type { ContainerConfig } from '../../api-spec/index.ts';
+import type { ContainerConfig, HostConfig } from '../../api-spec/index.ts';
 import { EngineError, forbidden, invalidArgument, withContext } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
 import { rfc3339Nano } from '../base/time.ts';
@@ -375,7 +375,7 @@ export class StageBuilder {
       throw forbidden(`RUN --security=${command.security} is not allowed by this engine (security.insecure)`);
     }
     const network = this.#network(this.#expand(command.network));
-    const argv = this.#argvOf(command);
+    const { argv, script } = this.#commandOf(command);
     const env = environmentOf(this.#state.config);
     const args = [...this.#arguments]
       .filter(([name]) => !env.has(name))
@@ -384,7 +384,7 @@ export class StageBuilder {
     const shown = `${args.length === 0 ? '' : `|${args.length} ${args.join(' ')} `}${argv.join(' ')}`;
     const workdir = this.#state.config.WorkingDir ?? '/';
     const wishes = command.mounts.map((mount) => mountWish(mount, workdir, (word) => this.#expand(word)));
-    const inputs = [network, JSON.stringify(argv)];
+    const inputs = [network, JSON.stringify(argv), script?.content ?? ''];
     for (const wish of wishes) {
       inputs.push(JSON.stringify(wish));
       // What a bind shows is part of what the step depends on.
@@ -401,6 +401,7 @@ export class StageBuilder {
             ? { root: session.context.root, host: true }
             : { root: (await this.#rootOf(from)).root, host: false },
       };
+      const own = script === undefined ? [] : [this.#scriptMount(script)];
       return withMounts(parts, wishes, (mounts) =>
         runContainer(
           session,
@@ -409,7 +410,7 @@ export class StageBuilder {
             argv,
             env: [...args, ...session.arguments.proxies(this.#arguments)],
             config: this.#state.config,
-            hostConfig: { ...request.limits, NetworkMode: network, Mounts: [...mounts] },
+            hostConfig: { ...request.limits, NetworkMode: network, Mounts: [...mounts, ...own] },
             remove: request.remove,
             forceRemove: request.forceRemove,
           },
@@ -453,23 +454,30 @@ export class StageBuilder {
   }
 
   /** With its here-documents: a lone one is a script, others are read by the shell itself. */
-  #argvOf({ command, heredocs }: RunCommand): readonly string[] {
+  #commandOf({ command, heredocs }: RunCommand): { readonly argv: readonly string[]; readonly script?: Script } {
     const [first] = heredocs;
-    if (command.form === 'exec' || first === undefined) return argvOf(command, this.#state.config);
+    if (command.form === 'exec' || first === undefined) return { argv: argvOf(command, this.#state.config) };
     const shell = shellOf(this.#state.config);
     if (heredocs.length === 1 && /^\d*<<-?["']?[\w.]+["']?$/.test(command.text)) {
-      const interpreter = /^#!\s*(\S+)(?:\s+([^\n]*))?\n/.exec(first.content);
-      if (interpreter === null) return [...shell, first.content];
-      // A script with an interpreter of its own is handed to it by the shell.
-      const end = `TSD_${first.name}`;
-      const call = [interpreter[1], interpreter[2], '/dev/stdin']
-        .filter((part) => part !== undefined && part !== '')
-        .join(' ');
-      return [...shell, `${call} <<'${end}'\n${first.content}${end}\n`];
+      if (!first.content.startsWith('#!')) return { argv: [...shell, first.content] };
+      const path = `/dev/pipes/${first.name}`;
+      return { argv: [...shell, path], script: { path, content: first.content } };
     }
     const documents = heredocs.map(({ name, content }) => `${content}${name}\n`);
-    return [...shell, `${command.text}\n${documents.join('')}`];
+    return { argv: [...shell, `${command.text}\n${documents.join('')}`] };
   }
+
+  /** A script with an interpreter of its own, as a file that only this step sees. */
+  #scriptMount({ path, content }: Script): NonNullable<HostConfig['Mounts']>[number] {
+    const source = join(this.#session.workspace.makeDirectory('script'), 'script');
+    writeFileSync(source, content, { mode: 0o755 });
+    return { Type: 'bind', Source: source, Target: path, ReadOnly: true };
+  }
+}
+
+interface Script {
+  readonly path: string;
+  readonly content: string;
 }
 
 const isAddress = (source: string): boolean => /^(?:https?:\/\/|git@)/.test(source);

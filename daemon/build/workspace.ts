@@ -7,7 +7,6 @@ import { newId } from '../base/ids.ts';
 import type { Images } from '../images/types.ts';
 import { Overlay } from '../supervisor/storage/overlay.ts';
 
-const O_PATH = 0o10000000;
 const O_DIRECTORY = 0o200000;
 
 export const BUILD_DIRECTORY = /^build-[0-9a-f]{16}$/;
@@ -44,7 +43,7 @@ export class Workspace {
 
   /** The caller closes it. */
   open(directory: string): number {
-    return openPath(directory, O_PATH | O_DIRECTORY);
+    return openPath(directory, O_DIRECTORY);
   }
 
   /** The files of an image (empty id: none) as a read-only view; the caller closes it. */
