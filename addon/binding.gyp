@@ -32,6 +32,7 @@
         'src/sys/bpf.cc',
         'src/sys/file_tree.cc',
         'src/sys/netlink.cc',
+        'src/sys/loop.cc',
         'src/sys/root_view.cc',
         'src/sys/seccomp.cc',
         'src/sys/spawn.cc',

@@ -306,6 +306,7 @@ interface Native {
   ): number;
   mountFilesystem(type: string, source: string, options: readonly string[], attributes: number): number;
   cloneTree(path: string, recursive: boolean): number;
+  mountImage(file: string, type: string, options: readonly string[], directory: string): void;
   unmount(path: string, flags: number): void;
   readInRoot(root: number, path: string, maxBytes: number): Uint8Array | undefined;
   openInRoot(root: number, path: string, flags: number): number;
@@ -422,6 +423,19 @@ export function mountFilesystem(type: string, source: string, options: readonly 
 /** A detached copy of the mount or directory at a host path (open_tree with OPEN_TREE_CLONE). */
 export function cloneTree(path: string, recursive: boolean): number {
   return native.cloneTree(path, recursive);
+}
+
+/**
+ * Mounts the file system that a regular file (by a loop device that goes with the mount) or a block device holds on a directory of the host. ENODEV without that
+ * file system, ENOENT without loop devices.
+ */
+export function mountImage(request: {
+  readonly file: string;
+  readonly type: string;
+  readonly options?: readonly string[];
+  readonly directory: string;
+}): void {
+  native.mountImage(request.file, request.type, request.options ?? [], request.directory);
 }
 
 /** umount2(2). */

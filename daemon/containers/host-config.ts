@@ -3,6 +3,7 @@
 import type { ContainerConfig, HostConfig, LogConfig, RestartPolicy } from '../../api-spec/index.ts';
 import { invalidArgument } from '../base/errors.ts';
 import { checkLogConfig } from './log-config.ts';
+import { storageSize } from './storage-size.ts';
 
 /** What the daemon's configuration gives to containers that do not say otherwise. */
 export interface ContainerDefaults {
@@ -92,6 +93,7 @@ export function checkHostConfig(hostConfig: HostConfig, config: ContainerConfig,
     throw invalidArgument("can't create 'AutoRemove' container with restart policy");
   }
   checkLogConfig(logConfig(hostConfig.LogConfig, defaults));
+  storageSize(hostConfig);
   for (const entry of hostConfig.ExtraHosts ?? []) {
     const at = entry.indexOf(':');
     if (at <= 0 || at === entry.length - 1) throw invalidArgument(`bad format for add-host: "${entry}"`);
@@ -144,11 +146,6 @@ export function warningsOf(hostConfig: HostConfig): readonly string[] {
   const warnings: string[] = [];
   if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
     warnings.push('Published ports are discarded when using host network mode');
-  }
-  if (hostConfig.OomKillDisable === true && (hostConfig.Memory ?? 0) === 0) {
-    warnings.push(
-      'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.',
-    );
   }
   return warnings;
 }

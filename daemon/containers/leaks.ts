@@ -172,16 +172,24 @@ function monitoredBy(engine: Engine, pid: string): string | undefined {
   return descriptors.some((target) => target === run || target === `${run} (deleted)`) ? id : undefined;
 }
 
-/** The engine mounts nothing in the host's namespace but volumes with options, at the mount points that their rows give. */
-function strayMounts(engine: Engine, { known }: Rows): readonly Leak[] {
-  const volumes = new Set(engine.volumes.list().map(({ mountpoint }) => mountpoint));
+/**
+ * The engine mounts nothing in the host's namespace but volumes with options, at the mount points that their rows give, and the writable
+ * layers that have a size.
+ */
+function strayMounts(engine: Engine, { all, known }: Rows): readonly Leak[] {
+  const own = new Set([
+    ...engine.volumes.list().map(({ mountpoint }) => mountpoint),
+    ...all
+      .filter(({ hostConfig }) => (hostConfig.StorageOpt?.size ?? '') !== '')
+      .map(({ id }) => layerDirectory(engine, id)),
+  ]);
   // Directly below a root stands what an administrator put there.
   const isInside = (path: string): boolean =>
     [engine.dataRoot, engine.execRoot].some(
       (root) => path.startsWith(`${root}/`) && path.slice(root.length + 1).includes('/'),
     );
   return parseMountInfo(textOf('/proc/self/mountinfo'))
-    .filter(({ mountPoint }) => isInside(mountPoint) && !volumes.has(mountPoint))
+    .filter(({ mountPoint }) => isInside(mountPoint) && !own.has(mountPoint))
     .map(({ mountPoint, type }) => {
       const owner = /\/([0-9a-f]{64})(?:\/|$)/.exec(mountPoint)?.[1];
       return {

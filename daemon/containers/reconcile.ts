@@ -15,7 +15,7 @@ import { resumeNames } from './networks-live.ts';
 import { cgroupPath, runDirectory } from './paths.ts';
 import { finishRemoval, removeUnderLock } from './remove.ts';
 import { decideAtBoot } from './restart-policy.ts';
-import { prepareBase } from './rootfs.ts';
+import { prepareBase, reopenLayer } from './rootfs.ts';
 import { startUnderLock } from './start.ts';
 import { stopContainer } from './stop.ts';
 import type { ContainerRecord } from './types.ts';
@@ -99,6 +99,11 @@ export async function reconcile(engine: Engine): Promise<void> {
 }
 
 async function settleOne(engine: Engine, row: ContainerRecord): Promise<void> {
+  try {
+    if (row.state !== 'removing') reopenLayer(engine, row);
+  } catch (error) {
+    engine.log.error({ err: error, container: row.id }, `open the layer of ${row.name}: ${messageOf(error)}`);
+  }
   try {
     const observation = await observe(engine, row);
     const action = decide(row, observation.kind, engine.bootId);

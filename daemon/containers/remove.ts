@@ -5,6 +5,7 @@ import { removeTree } from '../../addon/index.ts';
 import { EngineError, invalidArgument, messageOf } from '../base/errors.ts';
 import { nowNs } from '../base/time.ts';
 import { parseTimestamp } from '../base/timestamp.ts';
+import { unmountDisk } from '../supervisor/storage/disk.ts';
 import { containerEvent, current, type Engine } from './engine.ts';
 import { next, refusalError, sourcesOf } from './lifecycle.ts';
 import { matchesLabels } from './list-filters.ts';
@@ -63,8 +64,9 @@ async function removeFiles(engine: Engine, record: ContainerRecord): Promise<voi
 export const removeRunDirectory = (engine: Engine, id: string): Promise<void> =>
   rm(runDirectory(engine, id), { recursive: true, force: true, maxRetries: 5 });
 
-/** Natively: the contents were written by a container. A missing one is fine. */
+/** Natively: the contents were written by a container. A file system that is mounted there goes with it; a missing one is fine. */
 export async function removeDirectory(path: string): Promise<void> {
+  unmountDisk(path);
   const there = await lstat(path).catch(() => undefined);
   if (there !== undefined) await removeTree(path);
 }

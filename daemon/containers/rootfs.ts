@@ -1,9 +1,12 @@
 // Owns a container's root: its writable layer on disk and the overlay mount for one start. The mount is detached: in no mount namespace
 // of the host, so that it ends with its last descriptor and cannot leak.
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDisk, mountDisk } from '../supervisor/storage/disk.ts';
 import { Overlay } from '../supervisor/storage/overlay.ts';
-import { baseDirectory, layerDirectory, type Roots } from './paths.ts';
+import { baseDirectory, containerDirectory, layerDirectory, type Roots } from './paths.ts';
+import { storageSize } from './storage-size.ts';
+import type { ContainerRecord } from './types.ts';
 
 const baseDirectories = ['dev/pts', 'dev/shm', 'etc', 'proc', 'sys'];
 const baseFiles: readonly (readonly [string, number])[] = [
@@ -35,13 +38,28 @@ export function prepareBase(roots: Roots): void {
   }
 }
 
-/** The writable layer, empty; the upper directory's mode is what `/` shows. */
-export function createLayer(roots: Roots, id: string): void {
+const diskOf = (roots: Roots, id: string): string => join(containerDirectory(roots, id), 'disk');
+
+/**
+ * The writable layer, empty; the upper directory's mode is what `/` shows. With `bytes` it is a file system of its own of that size: a full
+ * one is the container's trouble alone. The container's directory is there already.
+ */
+export async function createLayer(roots: Roots, id: string, bytes?: number): Promise<void> {
   const directory = layerDirectory(roots, id);
   mkdirSync(dirname(directory), { recursive: true, mode: 0o700 });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (bytes !== undefined) {
+    await makeDisk(diskOf(roots, id), bytes);
+    mountDisk(diskOf(roots, id), directory);
+    chmodSync(directory, 0o700);
+  }
   mkdirSync(join(directory, 'diff'), { recursive: true, mode: 0o755 });
   mkdirSync(join(directory, 'work'), { recursive: true, mode: 0o700 });
+}
+
+/** Brings back the file system of a layer with a size after a boot of the machine. Others need nothing. */
+export function reopenLayer(roots: Roots, { id, hostConfig }: Pick<ContainerRecord, 'id' | 'hostConfig'>): void {
+  if (storageSize(hostConfig) !== undefined) mountDisk(diskOf(roots, id), layerDirectory(roots, id));
 }
 
 // Its options hold for every root of this process (index=off: without it a restart could meet its own earlier mount as busy).

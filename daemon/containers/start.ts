@@ -15,7 +15,7 @@ import { next, refusalError, sourcesOf, type Trigger } from './lifecycle.ts';
 import { logOptionsOf } from './log-config.ts';
 import { cgroupPath, containerDirectory, runDirectory, stagingDirectory } from './paths.ts';
 import { removeUnderLock } from './remove.ts';
-import { mountRoot } from './rootfs.ts';
+import { mountRoot, reopenLayer } from './rootfs.ts';
 import { specInput } from './spec-input.ts';
 import type { ContainerRecord } from './types.ts';
 
@@ -84,6 +84,7 @@ async function launch(
   let user: ResolvedUser;
   let binds: Awaited<ReturnType<typeof prepareBinds>>;
   try {
+    reopenLayer(engine, record);
     root = mountRoot(engine, id, engine.images.lowerDirectories(record.imageId));
     descriptors.push(root);
     user = userOf(root, config.User ?? '', hostConfig.GroupAdd ?? []);

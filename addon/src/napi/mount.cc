@@ -1,7 +1,10 @@
 // Owns mounts for JavaScript: detached overlay and other file systems by descriptor, and unmounting.
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
+#include "../sys/loop.h"
 #include "../sys/mount.h"
 #include "convert.h"
 
@@ -77,12 +80,46 @@ Napi::Value unmount(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+// mountImage(file, type, options, directory): a file system in a regular file or on a block device, attached to a directory of the host.
+Napi::Value mount_image(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  std::string file, type, directory;
+  std::vector<std::string> options;
+  if (!text_argument(info, 0, "file", file) || !text_argument(info, 1, "type", type) || !text_list(env, info[2], "options", options) ||
+      !text_argument(info, 3, "directory", directory)) {
+    return env.Undefined();
+  }
+  Failure failure;
+  std::string device_path = file;
+  UniqueFd device;
+  struct stat there;
+  if (stat(file.c_str(), &there) != 0 || !S_ISBLK(there.st_mode)) {
+    device.reset(attach_loop(file.c_str(), device_path, failure));
+    if (!device.valid()) return throw_failure(env, failure);
+  }
+  UniqueFd context(filesystem_open(type.c_str(), failure));
+  if (!context.valid() || filesystem_set(context.get(), "source", device_path.c_str(), failure) != 0) return throw_failure(env, failure);
+  for (const std::string &option : options) {
+    if (filesystem_set_text(context.get(), option.c_str(), failure) != 0) return throw_failure(env, failure);
+  }
+  UniqueFd mount(filesystem_mount(context.get(), 0, failure));
+  if (!mount.valid()) return throw_failure(env, failure);
+  UniqueFd target(open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!target.valid()) {
+    failure.set("open", errno, directory.c_str());
+    return throw_failure(env, failure);
+  }
+  if (attach_mount(mount.get(), target.get(), failure) != 0) return throw_failure(env, failure);
+  return env.Undefined();
+}
+
 }  // namespace
 
 void register_mount(Napi::Env env, Napi::Object exports) {
   exports.Set("mountOverlay", Napi::Function::New<mount_overlay_call>(env, "mountOverlay"));
   exports.Set("mountFilesystem", Napi::Function::New<mount_filesystem>(env, "mountFilesystem"));
   exports.Set("cloneTree", Napi::Function::New<clone_tree_call>(env, "cloneTree"));
+  exports.Set("mountImage", Napi::Function::New<mount_image>(env, "mountImage"));
   exports.Set("unmount", Napi::Function::New<unmount>(env, "unmount"));
 }
 
