@@ -1,5 +1,5 @@
 // Owns the meaning of a bridge network's options (com.docker.network.*). Pure.
-import { invalidArgument, notImplemented } from '../base/errors.ts';
+import { type EngineError, invalidArgument, notImplemented } from '../base/errors.ts';
 import { parseAddress } from '../supervisor/network/ip-address.ts';
 
 const BRIDGE = 'com.docker.network.bridge.';
@@ -41,13 +41,17 @@ export function defaultBridgeOptions(config: {
   };
 }
 
+/** In Docker's words, which name Go's own. */
+const unparsable = (key: string, value: string, why: string): EngineError =>
+  invalidArgument(`failed to parse ${key} value: ${value} (${why})`);
+
 /** Go's strconv.ParseBool. */
 function flag(options: Readonly<Record<string, string>>, key: string, fallback: boolean): boolean {
   const value = options[key];
   if (value === undefined) return fallback;
   if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(value)) return true;
   if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value)) return false;
-  throw invalidArgument(`invalid value for option ${key}: "${value}" (expected true or false)`);
+  throw unparsable(key, value, `strconv.ParseBool: parsing "${value}": invalid syntax`);
 }
 
 /** Whether the kernel takes it as an interface name. */
@@ -64,13 +68,13 @@ export function parseBridgeOptions(options: Readonly<Record<string, string>>): B
   }
   const mtu = Number(options[MTU] ?? '0');
   if (!Number.isInteger(mtu) || mtu < 0 || mtu > 65535) {
-    throw invalidArgument(
-      `invalid value for option ${MTU}: "${options[MTU]}" (expected a number of bytes up to 65535)`,
-    );
+    const given = options[MTU] ?? '';
+    if (Number.isInteger(mtu)) throw invalidArgument(`invalid MTU number: ${given} (expected bytes, up to 65535)`);
+    throw unparsable(MTU, given, `strconv.Atoi: parsing "${given}": invalid syntax`);
   }
   const hostBinding = options[HOST_BINDING] ?? '';
   if (hostBinding !== '' && parseAddress(hostBinding)?.family !== 4) {
-    throw invalidArgument(`invalid value for option ${HOST_BINDING}: "${hostBinding}" (expected an IPv4 address)`);
+    throw unparsable(HOST_BINDING, hostBinding, 'nil ip');
   }
   const interfacePrefix = options[PREFIX] ?? 'eth';
   if (!isLinkName(`${interfacePrefix}000`)) {

@@ -36,6 +36,16 @@ t.test('creates', async (t) => {
   t.throws(() => validateCreate(create({ driver: 'host' })), {
     message: 'only one instance of "host" network is allowed',
   });
+  const refused = (request: Partial<NetworkCreate>, kind: string, message: RegExp): void => {
+    t.throws(() => validateCreate(create(request)), { kind, message });
+  };
+  refused({ scope: 'swarm' }, 'forbidden', /when swarm is not active/);
+  refused({ ingress: true }, 'forbidden', /global scope network/);
+  refused({ configOnly: true }, 'not-implemented', /configuration-only networks/);
+  refused({ configFrom: 'x' }, 'not-found', /configuration network "x" does not exist/);
+  refused({ driver: 'overlay' }, 'forbidden', /not a swarm manager/);
+  refused({ driver: 'nope' }, 'not-found', /plugin "nope" not found/);
+  refused({ ipam: { driver: 'nope', options: {}, pools: [] } }, 'not-found', /plugin "nope" not found/);
   t.throws(() => validateCreate(create({ enableIPv4: false })), { message: 'IPv4 or IPv6 must be enabled' });
   for (const [pool, problem] of [
     [{ subnet: 'x' }, 'invalid subnet x: invalid CIDR block notation'],
@@ -103,13 +113,16 @@ t.test('options of bridges', async (t) => {
   const key = 'com.docker.network.bridge.enable_icc';
   t.equal(parseBridgeOptions({ [key]: '0' }).icc, false);
   t.throws(() => parseBridgeOptions({ [key]: 'nein' }), {
-    message: `invalid value for option ${key}: "nein" (expected true or false)`,
+    message: `failed to parse ${key} value: nein (strconv.ParseBool: parsing "nein": invalid syntax)`,
   });
   t.throws(
     () => parseBridgeOptions({ 'com.docker.network.bridge.name': 'much-too-long-name' }),
     /is no interface name/,
   );
-  t.throws(() => parseBridgeOptions({ 'com.docker.network.driver.mtu': 'x' }), /expected a number of bytes/);
+  t.throws(() => parseBridgeOptions({ 'com.docker.network.driver.mtu': 'x' }), {
+    message: 'failed to parse com.docker.network.driver.mtu value: x (strconv.Atoi: parsing "x": invalid syntax)',
+  });
+  t.throws(() => parseBridgeOptions({ 'com.docker.network.driver.mtu': '-5' }), /^invalid MTU number: -5/);
   t.throws(() => parseBridgeOptions({ 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' }), /not supported yet/);
 });
 

@@ -94,6 +94,12 @@ export interface NetworkCreate {
   };
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Refused unless empty or `local`: this engine is in no swarm. */
+  readonly scope?: string;
+  readonly ingress?: boolean;
+  readonly configOnly?: boolean;
+  /** Name of a configuration network. */
+  readonly configFrom?: string;
 }
 
 export interface Networks {

@@ -29,21 +29,39 @@ function joined(head: string, problems: readonly string[]): EngineError {
 
 /** Throws as Docker answers a create that cannot be. The name's uniqueness is the store's matter. */
 export function validateCreate(request: NetworkCreate): void {
-  if (request.name === '' || request.name.trim() === '') throw invalidArgument('invalid name: name is empty');
+  if (request.name.trim() === '') throw invalidArgument('invalid name: name is empty');
   if (isPredefined(request.name)) throw forbidden(`operation is not permitted on predefined ${request.name} network `);
+  validateScope(request);
   validateDriver(request.driver);
   if (request.ipam.driver !== '' && request.ipam.driver !== 'default') {
-    throw notImplemented(`IPAM driver "${request.ipam.driver}" is not supported (supported: default)`);
+    throw notFound(`plugin "${request.ipam.driver}" not found`);
   }
   if (!request.enableIPv4 && !request.enableIPv6) throw invalidArgument('IPv4 or IPv6 must be enabled');
   const problems = request.ipam.pools.flatMap((pool) => poolProblems(pool, request.enableIPv6));
   if (problems.length > 0) throw joined('invalid network config', problems);
 }
 
+/** What belongs to a swarm, and networks that are only configuration for others. */
+function validateScope(request: NetworkCreate): void {
+  const { scope = '', ingress = false, configOnly = false, configFrom = '' } = request;
+  if (ingress) throw forbidden('Ingress network can only be global scope network');
+  if (scope === 'swarm' || scope === 'global') {
+    throw forbidden('cannot create a swarm scoped network when swarm is not active');
+  }
+  if (configOnly)
+    throw notImplemented('configuration-only networks are not supported: give the options to each network');
+  if (configFrom !== '') throw notFound(`configuration network "${configFrom}" does not exist`);
+}
+
 function validateDriver(driver: string): void {
   if (driver === 'bridge' || driver === '') return;
   if (driver === 'host' || driver === 'null') throw forbidden(`only one instance of "${driver}" network is allowed`);
-  if (['macvlan', 'ipvlan', 'overlay'].includes(driver)) {
+  if (driver === 'overlay') {
+    throw forbidden(
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    );
+  }
+  if (driver === 'macvlan' || driver === 'ipvlan') {
     throw notImplemented(`network driver "${driver}" is not supported yet (supported: bridge)`);
   }
   throw notFound(`plugin "${driver}" not found`);

@@ -47,6 +47,10 @@ export function networkRoutes({ services, on }: RouteContext): void {
       },
       options: body.Options ?? {},
       labels: body.Labels ?? {},
+      scope: body.Scope ?? '',
+      ingress: body.Ingress ?? false,
+      configOnly: body.ConfigOnly ?? false,
+      configFrom: body.ConfigFrom?.Network ?? '',
     });
     return { status: 201, body: { Id: id, Warning: warning } };
   });
