@@ -170,6 +170,8 @@ class MonitorRuntime implements Runtime {
       }
       connection.send(messageType.go);
     } catch (error) {
+      // A launch that fails early closes the socket before it is told to go on; why is still to be read from it.
+      if (error instanceof SystemError && error.code === 'EPIPE') return client;
       // Without `go` the monitor undoes what it has done, and leaves.
       connection.close();
       throw internal(`cannot reach the monitor: ${messageOf(error)}`, error);
