@@ -1,6 +1,6 @@
 // Owns the checks of how the monitor launches: identity of the process, exit codes, failed plans, the daemon's word, adoption, the end of
 // the monitor. Real kernel, real binary.
-import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, readSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import * as addon from './index.ts';
@@ -236,6 +236,35 @@ t.test('the daemon goes after its word and another one adopts', async (t) => {
   );
   await monitor.reaped();
   third.close();
+  await monitor.dispose();
+});
+
+t.test('descriptors that are held for the next daemon', async (t) => {
+  const { monitor } = await start({
+    args: ['sh', '-c', 'ls /proc/self/fd; read line'],
+    openStdin: true,
+    stdinOnce: true,
+  });
+  const { client } = monitor.attach(1);
+  const [ours, theirs] = addon.socketPair();
+  monitor.connection.send(9, [], [theirs, theirs]);
+  monitor.connection.send(9, [], [theirs]);
+  // An attach without a descriptor is refused: then what came before it has been read.
+  monitor.connection.send(3, [[11, 'nobody']]);
+  await monitor.connection.wait(105);
+  addon.close(theirs);
+  monitor.connection.close();
+  const second = new Connection(addon.connectUnix(monitor.sandbox.run, 'monitor.sock'));
+  const held = (await second.wait(101)).text(37);
+  t.match(held, /^\d+$/, 'the later ones are in the place of the former');
+  const taken = addon.takeDescriptor(monitor.pid, Number(held));
+  addon.writeAll(taken, Buffer.from('x'));
+  t.equal(readSync(ours, Buffer.alloc(1)), 1, 'it is the same socket');
+  for (const fd of [taken, ours]) addon.close(fd);
+  t.throws(() => addon.takeDescriptor(monitor.pid, 9999), { code: 'EBADF' });
+  client.socket.end();
+  await monitor.reaped();
+  second.close();
   await monitor.dispose();
 });
 
