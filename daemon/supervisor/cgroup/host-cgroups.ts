@@ -12,7 +12,7 @@ import { isBusy, isMissing, parseKeyed, parseNumbers, readControl, refusal, writ
 import type { LinuxResources } from './resources.ts';
 import { unsupportedLimits } from './unsupported.ts';
 import { type LimitWrite, v1Statistics, v1Writes } from './v1.ts';
-import { v2Statistics, v2Writes } from './v2.ts';
+import { v2Pressure, v2Statistics, v2Writes } from './v2.ts';
 
 const SIGKILL = 9;
 /** Milliseconds between looks where the kernel tells nothing (v1 alone), and in all. */
@@ -148,7 +148,7 @@ export class HostCgroups implements Cgroups {
       return hierarchy === undefined || hierarchy.version === 2 ? undefined : `${hierarchy.mountPoint}${path}`;
     });
     // Pressure is counted by the tree of v2 even when its controllers are elsewhere.
-    return unified === undefined ? statistics : { ...statistics, pressure: v2Statistics(unified).pressure };
+    return unified === undefined ? statistics : { ...statistics, pressure: v2Pressure(unified) };
   }
 
   exists(path: string): boolean {

@@ -144,6 +144,13 @@ export function parsePressure(text: string | undefined): Pressure | undefined {
 /** cpu.stat counts microseconds. */
 const US = 1000;
 
+/** Pressure alone: a group has it whichever controllers are elsewhere. */
+export function v2Pressure(directory: string): CgroupStatistics['pressure'] {
+  const of = (resource: string): Pressure | undefined =>
+    parsePressure(readControl(`${directory}/${resource}.pressure`));
+  return { cpu: of('cpu'), memory: of('memory'), io: of('io') };
+}
+
 /** One reading of every controller that is enabled in the group. */
 export function v2Statistics(directory: string): CgroupStatistics {
   const read = (file: string): string | undefined => readControl(`${directory}/${file}`);
@@ -174,10 +181,6 @@ export function v2Statistics(directory: string): CgroupStatistics {
           },
     pids: pids === undefined ? undefined : { current: pids, limit: readNumber(`${directory}/pids.max`) },
     blockIo: io === undefined ? undefined : parseIoStat(io),
-    pressure: {
-      cpu: parsePressure(read('cpu.pressure')),
-      memory: parsePressure(read('memory.pressure')),
-      io: parsePressure(read('io.pressure')),
-    },
+    pressure: v2Pressure(directory),
   };
 }
