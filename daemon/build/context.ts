@@ -29,16 +29,16 @@ export async function unpackBody(workspace: Workspace, body: Readable): Promise<
   } catch (error) {
     upload.end();
     await upload.broken();
-    throw contextError(error);
+    throw contextError('cannot read the build context', error);
   } finally {
     upload.end();
   }
   return workspace.open(directory);
 }
 
-function contextError(error: unknown): unknown {
+function contextError(what: string, error: unknown): unknown {
   if (error instanceof SystemError && (error.code === 'EBADMSG' || error.code === 'EFBIG')) {
-    return invalidArgument(`cannot read the build context: ${error.detail}`, error);
+    return invalidArgument(`${what}: ${error.detail}`, error);
   }
   return error;
 }
@@ -66,7 +66,7 @@ export async function unpackFile(workspace: Workspace, root: number, path: strin
   try {
     await unpackLayer({ source: { fd }, target: directory, whiteouts: 'none', ...LIMITS });
   } catch (error) {
-    throw contextError(error);
+    throw contextError(`cannot unpack ${path}`, error);
   } finally {
     close(fd);
   }

@@ -147,8 +147,7 @@ export class BuildService implements Builds {
     say({ stream: `Successfully built ${shortId(id)}\n` });
     for (const tag of request.tags) {
       images.tag(id, tag, '');
-      // The name is told in quiet builds too, as dockerd does.
-      write({ stream: `Successfully tagged ${tag.includes(':', tag.lastIndexOf('/') + 1) ? tag : `${tag}:latest`}\n` });
+      say({ stream: `Successfully tagged ${tag.includes(':', tag.lastIndexOf('/') + 1) ? tag : `${tag}:latest`}\n` });
     }
     events.append({ type: 'image', action: 'build', actorId: id, attributes: { name: request.tags[0] ?? id } });
     if (request.quiet) write({ stream: `${id}\n` });

@@ -330,7 +330,7 @@ export class StageBuilder {
     const wanted = this.#expand(command.checksum);
     if (wanted !== '') {
       const digest = (await tree.digests([file])).get(file);
-      if (digest !== wanted) throw invalidArgument(`digest mismatch sha256: ${digest ?? ''} expected ${wanted}`);
+      if (digest !== wanted) throw invalidArgument(`digest mismatch ${digest ?? ''}: expected ${wanted}`);
     }
     if (command.unpack === true && (await isArchive(tree.root, file))) {
       const unpacked = await unpackFile(session.workspace, tree.root, file);
