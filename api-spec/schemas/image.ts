@@ -105,7 +105,7 @@ export const ImageHistoryItem = z.object({
   Id: string,
   Created: int64,
   CreatedBy: string,
-  Tags: strings.nullable(),
+  Tags: strings,
   Size: int64,
   Comment: string,
 });

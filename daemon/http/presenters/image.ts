@@ -157,12 +157,12 @@ export function presentHistory(image: Image): ImageHistoryItem[] {
       Id: '<missing>',
       Created: unixSeconds(entry.created),
       CreatedBy: entry.createdBy,
-      Tags: null as string[] | null,
+      Tags: [] as string[],
       Size: entry.size,
       Comment: entry.comment,
     }))
     .reverse()
     .map((item, index) =>
-      index === 0 ? { ...item, Id: image.id, Tags: image.repoTags.length === 0 ? null : [...image.repoTags] } : item,
+      index === 0 ? { ...item, Id: image.id, Tags: [...image.repoTags] } : item,
     );
 }

@@ -210,7 +210,7 @@ t.test('images', async (t) => {
   t.same(summarizeImage(image({ repoTags: [] }), { version: '1.43' }).RepoTags, []);
   t.match(presentHistory(one), [
     { Id: 'sha256:1', CreatedBy: 'last', Tags: ['x:1'], Size: 20 },
-    { Id: '<missing>', CreatedBy: 'none', Tags: null },
+    { Id: '<missing>', CreatedBy: 'none', Tags: [] },
     { Id: '<missing>', CreatedBy: 'first', Size: 10 },
   ]);
   const other = image({ id: 'sha256:2', diffIds: ['a', 'c'] });

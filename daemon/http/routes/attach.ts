@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { FastifyInstance } from 'fastify';
 import { type RouteQuery, routes } from '../../../api-spec/index.ts';
-import { notImplemented } from '../../base/errors.ts';
+import { invalidArgument } from '../../base/errors.ts';
 import type { AttachOptions } from '../../containers/types.ts';
 import type { Hijacks } from '../hijack.ts';
 import type { HttpServices } from '../ports.ts';
@@ -40,6 +40,6 @@ export async function attachRoutes(
   });
 
   hijacks.register(app, routes.Session, async () => {
-    throw notImplemented('sessions of a builder are not supported by this engine yet: set DOCKER_BUILDKIT=0');
+    throw invalidArgument('sessions of BuildKit are not supported by this engine: set DOCKER_BUILDKIT=0');
   });
 }
