@@ -162,7 +162,5 @@ export function presentHistory(image: Image): ImageHistoryItem[] {
       Comment: entry.comment,
     }))
     .reverse()
-    .map((item, index) =>
-      index === 0 ? { ...item, Id: image.id, Tags: [...image.repoTags] } : item,
-    );
+    .map((item, index) => (index === 0 ? { ...item, Id: image.id, Tags: [...image.repoTags] } : item));
 }
