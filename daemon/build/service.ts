@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../../addon/index.ts';
-import { EngineError, invalidArgument, notFound, notImplemented } from '../base/errors.ts';
+import { EngineError, invalidArgument, notFound } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
 import { KeyedLock } from '../base/keyed-lock.ts';
 import type { Log } from '../base/log.ts';
@@ -19,6 +19,7 @@ import type { Dockerfile } from './dockerfile/types.ts';
 import { planBuild } from './graph.ts';
 import { OrderedOutput } from './output.ts';
 import { pruneCache } from './prune.ts';
+import { fetchContext } from './remote.ts';
 import { BuildSession, type BuiltStage, type SessionParts } from './session.ts';
 import { StageBuilder } from './stage.ts';
 import type { BuildLine, BuildRequest, Builds, CacheRecord } from './types.ts';
@@ -89,9 +90,12 @@ export class BuildService implements Builds {
       used,
     }: { readonly signal: AbortSignal; readonly failed: AbortController; readonly used: Set<string> },
   ): Promise<string> {
-    if (request.remote !== '')
-      throw notImplemented(`remote build contexts are not supported by this engine yet: ${request.remote}`);
-    const { tree, dockerfile } = readContext(await unpackBody(workspace, request.body), request.dockerfile);
+    const { tree, dockerfile } = readContext(
+      await (request.remote === ''
+        ? unpackBody(workspace, request.body)
+        : fetchContext(workspace, request.remote, signal)),
+      request.dockerfile,
+    );
     let session: BuildSession | undefined;
     try {
       const file = parseDockerfile(dockerfile);
