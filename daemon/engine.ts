@@ -5,6 +5,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { boundingSet, close, duplicate, kernelFeatures, measureTree, socketPair, writeAll } from '../addon/index.ts';
 import { MAX_API, MIN_API } from '../api-spec/index.ts';
+import { faultOf } from './base/fault.ts';
 import { instanceOf } from './base/ids.ts';
 import { privateDirectory } from './boot.ts';
 import { BuildService } from './build/service.ts';
@@ -92,6 +93,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
   const bus = new EventBus(database, events);
   const cgroups = openCgroups();
   const host = hostFeatures(cgroups);
+  const fault = faultOf(process.env);
 
   const networks = new NetworkService(
     {
@@ -108,6 +110,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
       iptables: config.iptables,
       ipForward: config.ipForward,
       ipForwardNoDrop: config.ipForwardNoDrop,
+      fault,
     },
     database,
     events,
@@ -138,6 +141,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     dataRoot,
     cgroups,
     report: (what, error) => runtimeLog.warn({ err: error }, `${what} failed`),
+    fault,
   });
   const containers: ContainerService = new ContainerService({
     instance,
@@ -172,6 +176,7 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
     },
     cgroupParent: config.cgroupParent,
     log: room('containers'),
+    fault,
   });
 
   const builds: BuildService = new BuildService({

@@ -36,10 +36,13 @@ export async function createContainer(
   const undo = new UndoStack();
   try {
     const mounts = await resolveMounts(engine, draft, undo);
-    mkdirSync(containerDirectory(engine, draft.id), { recursive: true, mode: 0o700 });
+    // Pushed before: each of them is made in several steps.
     undo.push('directory', () => removeDirectory(containerDirectory(engine, draft.id)));
+    mkdirSync(containerDirectory(engine, draft.id), { recursive: true, mode: 0o700 });
+    engine.fault?.('directory');
     undo.push('writable layer', () => removeDirectory(layerDirectory(engine, draft.id)));
     await createLayer(engine, draft.id, storageSize(draft.hostConfig));
+    engine.fault?.('layer');
     insert(engine, { ...draft, mounts }, given);
     undo.commit();
   } catch (error) {

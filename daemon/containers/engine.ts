@@ -1,6 +1,7 @@
 // Owns what the steps of this room share: the services they were given and what is known of live containers. A plain object, made once by
 // service.ts; what is in here is lost with the daemon and rebuilt by reconcile.ts.
 import { conflict, invalidArgument, notFound } from '../base/errors.ts';
+import type { Fault } from '../base/fault.ts';
 import type { KeyedLock } from '../base/keyed-lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Images } from '../images/types.ts';
@@ -41,6 +42,7 @@ export interface ContainersOptions {
   /** Parent of all control groups unless a container names one; empty: `/tsd-<instance>`. */
   readonly cgroupParent: string;
   readonly log: Log;
+  readonly fault?: Fault | undefined;
 }
 
 /** A container that has a process. */

@@ -59,6 +59,7 @@ export async function joinNetworks(
   for (const [index, each] of plan.joins.entries()) {
     endpoints.push(await attachOne(engine, record, each, index, sandbox));
   }
+  engine.fault?.('network-files');
   const hostname = record.config.Hostname ?? '';
   const resolver = plan.joins.some(({ network }) => !isPredefined(network)) ? sandbox : undefined;
   writeNetworkFiles(engine, record, {

@@ -21,6 +21,7 @@ import type { ContainerRecord } from './types.ts';
 
 /** Docker's exit code of a container that could not be started for another reason than its command. */
 const EXIT_UNKNOWN = 128;
+const SIGKILL = 9;
 
 /**
  * Starts a container that is not running. `start`: a client's wish, which forgets the restarts so far; `restart-due`: the policy's.
@@ -42,8 +43,8 @@ export async function startUnderLock(
   const descriptors: number[] = [];
   try {
     const { process, spec } = await launch(engine, record, undo, descriptors);
-    undo.commit();
     settle(engine, record, process, spec);
+    undo.commit();
     return 'started';
   } catch (error) {
     await undo.unwind((name, failure) =>
@@ -84,11 +85,14 @@ async function launch(
   let user: ResolvedUser;
   let binds: Awaited<ReturnType<typeof prepareBinds>>;
   try {
+    engine.fault?.('root');
     reopenLayer(engine, record);
     root = mountRoot(engine, id, engine.images.lowerDirectories(record.imageId));
     descriptors.push(root);
+    engine.fault?.('user');
     user = userOf(root, config.User ?? '', hostConfig.GroupAdd ?? []);
     binds = await prepareBinds(engine, record, root, descriptors);
+    engine.fault?.('binds');
   } catch (error) {
     // Its undo has to be on the stack before that is unwound.
     await joined.catch(() => undefined);
@@ -110,6 +114,7 @@ async function launch(
   });
   const run = runDirectory(engine, id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
+  engine.fault?.('run-directory');
   const [rows = 0, columns = 0] = hostConfig.ConsoleSize ?? [];
   const process = await engine.runtime.launch({
     spec,
@@ -123,6 +128,11 @@ async function launch(
     // The runtime closes their connections, whatever comes of the launch.
     attaches: engine.pending.take(id),
   });
+  undo.push('process', async () => {
+    process.signal(SIGKILL);
+    await process.exited;
+  });
+  engine.fault?.('hold');
   if (network.sockets.length > 0) process.hold(network.sockets);
   return { process, spec };
 }
@@ -151,6 +161,7 @@ function pidOf(engine: Engine, mode: string | undefined, namespace: 'PID' | 'IPC
 
 /** Transaction 2, and the watch for the end. */
 function settle(engine: Engine, record: ContainerRecord, process: ContainerProcess, spec: SpecInput): void {
+  engine.fault?.('settle');
   const { pid, startTime, startedAt } = process.started;
   engine.live.set(record.id, { process, spec });
   const started = engine.table.transition(

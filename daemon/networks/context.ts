@@ -1,5 +1,6 @@
 // Owns what the parts of the networks service share: configuration, rows, events, the kernel's side. It decides nothing.
 import { internal, invalidArgument, notFound } from '../base/errors.ts';
+import type { Fault } from '../base/fault.ts';
 import type { Database } from '../store/database.ts';
 import type { EventTable } from '../store/events.ts';
 import { type EndpointRow, type NetworkRow, NetworkTable } from '../store/networks.ts';
@@ -18,6 +19,7 @@ export interface NetworksConfig extends DefaultBridgeConfig {
   readonly iptables: boolean;
   readonly ipForward: boolean;
   readonly ipForwardNoDrop: boolean;
+  readonly fault?: Fault | undefined;
 }
 
 export class NetworksContext {

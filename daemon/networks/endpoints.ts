@@ -35,6 +35,7 @@ export class Endpoints {
       await this.#undo(draft.endpoint);
       throw error;
     }
+    this.#context.config.fault?.('endpoint');
     this.#context.database.transaction(() => {
       this.#context.table.markReady(draft.endpoint.id);
       this.#context.tell(draft.network, 'connect', { ...request.attributes, container: request.containerId });
@@ -138,7 +139,9 @@ export class Endpoints {
     if (ports.length > 0) await this.#publish(draft, ports);
     try {
       const use = { defaultRoute: request.defaultRoute, publishes: ports.length > 0 };
+      this.#context.config.fault?.('link');
       await this.#context.driver.connect(network, endpoint, sandbox, use);
+      this.#context.config.fault?.('linked');
     } catch (error) {
       throw withContext(`attach to network ${network.name}`, error);
     }
@@ -156,6 +159,7 @@ export class Endpoints {
         ipv6Address: endpoint.ipv6Address,
       };
       const ports = await this.#context.publisher.hold(owner, requests);
+      this.#context.config.fault?.('ports');
       this.#context.database.transaction(() => {
         for (const port of ports) {
           if (!this.#context.table.insertPort({ ...port, endpointId: endpoint.id })) {
@@ -163,6 +167,7 @@ export class Endpoints {
           }
         }
       });
+      this.#context.config.fault?.('publish');
       await this.#context.publisher.publish(ports);
     } catch (error) {
       throw withContext(what, error);

@@ -90,8 +90,11 @@ export class NetworkService implements Networks {
       const network = this.#insert(request, id, link, taken);
       try {
         const dropForward = driver.enableForwarding([network]);
+        this.#context.config.fault?.('bridge');
         await driver.ensure(network);
+        this.#context.config.fault?.('rules');
         await driver.applyFirewall(table.list(), this.#context.ports(), { withPorts: false, dropForward });
+        this.#context.config.fault?.('network');
       } catch (error) {
         table.delete(id);
         await this.#takeDown(network);
@@ -174,6 +177,7 @@ export class NetworkService implements Networks {
 
   async createSandbox(): Promise<Sandbox> {
     try {
+      this.#context.config.fault?.('sandbox');
       return await createNamespace();
     } catch (error) {
       throw withContext('create network namespace', error);

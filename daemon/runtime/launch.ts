@@ -15,6 +15,7 @@ import {
   spawnMonitor,
 } from '../../addon/index.ts';
 import { internal, messageOf } from '../base/errors.ts';
+import type { Fault } from '../base/fault.ts';
 import { nowNs } from '../base/time.ts';
 import type { Cgroups } from '../supervisor/cgroup/cgroup.ts';
 import { capabilityMask, containerCapabilities, namesOfMask } from './capabilities.ts';
@@ -28,7 +29,7 @@ import { MonitorReaper } from './monitor-reaper.ts';
 import type { OciSpec } from './oci-spec.ts';
 import { buildPlan } from './plan.ts';
 import type { CgroupView } from './plan-mounts.ts';
-import { encodePlan } from './plan-ops.ts';
+import { encodePlan, ops, type Plan } from './plan-ops.ts';
 import { messageType, monitorState } from './protocol.ts';
 import { readExitRecord, readPidRecord } from './run-directory.ts';
 import { type SeccompFilter, SeccompFilters } from './seccomp-filters.ts';
@@ -42,6 +43,8 @@ const O_DIRECTORY = 0o200000;
 const ROOT_SLOT = 0;
 const NETWORK_SLOT = 1;
 const SIGKILL = 9;
+/** One that the monitor does not have. */
+const FAULT_SLOT = 60_000;
 
 export interface RuntimeOptions {
   readonly dataRoot: string;
@@ -50,6 +53,7 @@ export interface RuntimeOptions {
   readonly report: (what: string, error: unknown) => void;
   /** Absent: this host. */
   readonly lookup?: HostLookup;
+  readonly fault?: Fault | undefined;
 }
 
 export function createRuntime(options: RuntimeOptions): Runtime {
@@ -62,8 +66,10 @@ class MonitorRuntime implements Runtime {
   readonly #lookup: HostLookup;
   readonly #filters: SeccompFilters;
   readonly #reaper = new MonitorReaper(reap);
+  readonly #fault: Fault | undefined;
 
-  constructor({ dataRoot, cgroups, report, lookup = hostLookup() }: RuntimeOptions) {
+  constructor({ dataRoot, cgroups, report, lookup = hostLookup(), fault }: RuntimeOptions) {
+    this.#fault = fault;
     this.#cgroups = cgroups;
     this.#report = report;
     this.#lookup = lookup;
@@ -92,9 +98,11 @@ class MonitorRuntime implements Runtime {
     let madeCgroup = false;
     try {
       const spec = buildSpec(input.spec, this.#lookup);
-      const plan = encodePlan(this.#plan(input, spec));
+      this.#fault?.('plan');
+      const plan = encodePlan(this.#withFault(this.#plan(input, spec)));
       this.#cgroups.create(cgroupPath, spec.linux.resources);
       madeCgroup = true;
+      this.#fault?.('cgroup');
       const client = this.#spawn(input, attemptOf('container', spec), plan, waiting);
       await client.untilStarted();
       return client;
@@ -138,11 +146,27 @@ class MonitorRuntime implements Runtime {
     });
   }
 
+  /** A line that fails before the one that is to fail: the monitor's own steps, one after another (`plan.0`, `plan.1`, …). */
+  #withFault(plan: Plan): Plan {
+    if (this.#fault === undefined) return plan;
+    const clone = plan.findIndex(({ op }) => op === 'clone');
+    for (const index of plan.keys()) {
+      try {
+        this.#fault(`plan.${index}`);
+      } catch {
+        const failing = index <= clone ? ops.open(FAULT_SLOT, '/a/fault', 0) : ops.write(FAULT_SLOT, 'a fault');
+        return plan.toSpliced(index, 0, failing);
+      }
+    }
+    return plan;
+  }
+
   /** `waiting` loses the descriptors of attaches that have been handed over. */
   #spawn(input: LaunchInput, attempt: Attempt, plan: Uint8Array, waiting: number[]): MonitorClient {
     const [ours, theirs] = socketPair();
     let monitorPid: number;
     try {
+      this.#fault?.('monitor');
       monitorPid = spawnMonitor(theirs, input.spec.id);
     } catch (error) {
       closeAll([ours]);
@@ -163,11 +187,13 @@ class MonitorRuntime implements Runtime {
         ...(input.networkNamespace === undefined ? [] : [input.networkNamespace]),
         ...treeSlots(input).keys(),
       ];
+      this.#fault?.('launch');
       connection.send(messageType.launch, launchFields(input, plan), descriptors);
       for (const request of input.attaches) {
         waiting.shift();
         client.attach(request);
       }
+      this.#fault?.('go');
       connection.send(messageType.go);
     } catch (error) {
       // A launch that fails early closes the socket before it is told to go on; why is still to be read from it.
