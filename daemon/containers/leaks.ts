@@ -46,6 +46,8 @@ const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: fals
 /** Runs at work on the rows: what they have cannot be told from outside. */
 const isBetween = ({ state }: ContainerRecord): boolean => state === 'starting';
 
+const hasSize = ({ hostConfig }: ContainerRecord): boolean => (hostConfig.StorageOpt?.size ?? '') !== '';
+
 interface Rows {
   readonly all: readonly ContainerRecord[];
   readonly known: ReadonlySet<string>;
@@ -179,9 +181,7 @@ function monitoredBy(engine: Engine, pid: string): string | undefined {
 function strayMounts(engine: Engine, { all, known }: Rows): readonly Leak[] {
   const own = new Set([
     ...engine.volumes.list().map(({ mountpoint }) => mountpoint),
-    ...all
-      .filter(({ hostConfig }) => (hostConfig.StorageOpt?.size ?? '') !== '')
-      .map(({ id }) => layerDirectory(engine, id)),
+    ...all.filter(hasSize).map(({ id }) => layerDirectory(engine, id)),
   ]);
   // Directly below a root stands what an administrator put there.
   const isInside = (path: string): boolean =>
@@ -243,7 +243,9 @@ function emptyRows(engine: Engine, { all }: Rows, settle: Settle): readonly Leak
   for (const row of all) {
     if (row.state === 'removing') continue;
     const about = { kind: 'row' as const, owner: row.id };
-    for (const path of [join(layerDirectory(engine, row.id), 'diff'), containerDirectory(engine, row.id)]) {
+    const layer = layerDirectory(engine, row.id);
+    // A layer that has a size is mounted when it is used first.
+    for (const path of [hasSize(row) ? layer : join(layer, 'diff'), containerDirectory(engine, row.id)]) {
       if (isThere(path)) continue;
       const problem = 'the directory of the container is missing: remove the container, or bring its files back';
       leaks.push({ ...about, name: `container ${row.name}: ${path}`, problem });
