@@ -217,7 +217,7 @@ export const ImageBuild = route({
     q: q.flag(),
     nocache: q.flag(),
     cachefrom: q.text(),
-    pull: q.text(),
+    pull: q.flag(),
     rm: q.flag(true),
     forcerm: q.flag(),
     memory: q.int(),

@@ -88,7 +88,7 @@ export function buildRoutes({ services, on }: RouteContext): void {
       target: query.target ?? '',
       platform: query.platform ?? '',
       noCache: query.nocache,
-      pull: !['', '0', 'false'].includes(query.pull ?? ''),
+      pull: query.pull,
       cacheFrom: textList('cachefrom', query.cachefrom),
       remove: query.rm,
       forceRemove: query.forcerm,
