@@ -20,7 +20,7 @@ take_lock setup
 # --- system packages -------------------------------------------------------------------------------------------------
 
 run_packages='g++ make python3 libseccomp-dev libarchive-dev nettle-dev iptables busybox-static ca-certificates'
-test_packages='docker.io docker-registry openssl skopeo umoci zstd iproute2 util-linux bsdutils procps xz-utils'
+test_packages='docker.io docker-compose python3-docker docker-registry openssl skopeo umoci zstd iproute2 util-linux bsdutils procps xz-utils'
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
 
