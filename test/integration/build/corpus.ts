@@ -453,6 +453,35 @@ export const corpus: readonly Case[] = [
   },
 
   {
+    name: 'a bind of a link of the context is followed within it',
+    dockerfile: `${from}RUN --mount=source=out,target=/o cat /o > /x`,
+    files: [...tree, { path: 'out', type: 'symlink', linkTarget: '/../../a.txt' }],
+    check: 'cat /x',
+    output: 'a',
+    classic: false,
+  },
+  {
+    name: 'a bind of a link that leads out',
+    dockerfile: `${from}RUN --mount=source=out,target=/o cat /o/passwd`,
+    files: [{ path: 'out', type: 'symlink', linkTarget: '/etc' }],
+    error: '"/out" not found: the source of --mount=type=bind,target=/o',
+    classic: false,
+  },
+  {
+    name: 'a COPY of a link that leads out',
+    dockerfile: `${from}COPY out /x`,
+    files: [{ path: 'out', type: 'symlink', linkTarget: '../../../../../../etc/passwd' }],
+    error: 'COPY failed: file not found in build context or excluded by .dockerignore: stat out: file does not exist',
+    classic: false,
+  },
+  {
+    name: 'a COPY from a stage whose link leads out',
+    dockerfile:
+      'FROM busybox AS a\nRUN ln -s /../../../../proc/1/root/etc /lnk && mkdir -p /proc/1\nFROM busybox\nCOPY --from=a /lnk/shadow /x',
+    error: 'COPY failed: file not found: stat lnk/shadow: file does not exist',
+    classic: false,
+  },
+  {
     name: 'a step that fails',
     dockerfile: `${from}RUN exit 9`,
     error: "The command '/bin/sh -c exit 9' returned a non-zero code: 9",
