@@ -240,10 +240,10 @@ export function createEngine({ config, live, build, log, dataRoot, execRoot }: E
       descriptors: { duplicate, writeAll, close, socketPair },
     },
     restore: async () => {
-      await builds.sweep();
       await images.sweep();
       await networks.restore();
       await containers.reconcile();
+      await builds.sweep();
       await volumes.sweep();
     },
     reloaded: (attributes) => {

@@ -9,6 +9,7 @@ import { shortId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Containers } from '../containers/types.ts';
 import { BuildError } from './build-error.ts';
+import type { Workspace } from './workspace.ts';
 
 export interface RunRequest {
   readonly imageId: string;
@@ -23,6 +24,7 @@ export interface RunRequest {
 export interface RunParts {
   readonly containers: Containers;
   readonly log: Log;
+  readonly workspace: Pick<Workspace, 'note' | 'forget'>;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -33,7 +35,7 @@ const HEADER = 8;
  * aborted `signal` kills and removes the container.
  */
 export async function runContainer<T>(
-  { containers, log }: RunParts,
+  { containers, log, workspace }: RunParts,
   request: RunRequest,
   write: (text: string) => void,
   signal: AbortSignal,
@@ -58,6 +60,7 @@ export async function runContainer<T>(
     hostConfig: { ...request.hostConfig, LogConfig: { Type: 'none', Config: {} } },
     networkingConfig: {},
   });
+  workspace.note(id);
   const end = async (): Promise<void> => {
     await containers.remove(id, { force: true, volumes: true }).catch((error: unknown) => {
       log.warn(
@@ -82,6 +85,7 @@ export async function runContainer<T>(
       await end();
       if (!quiet) write(` ---> Removed intermediate container ${shortId(id)}\n`);
     }
+    workspace.forget(id);
   }
 }
 

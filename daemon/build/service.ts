@@ -24,7 +24,7 @@ import { BuildSession, type BuiltStage, type SessionParts } from './session.ts';
 import { StageBuilder } from './stage.ts';
 import type { BuildLine, BuildRequest, Builds, CacheRecord } from './types.ts';
 import { expandWord } from './words.ts';
-import { BUILD_DIRECTORY, Workspace } from './workspace.ts';
+import { BUILD_DIRECTORY, notedContainers, Workspace } from './workspace.ts';
 
 export interface BuildServiceOptions {
   readonly dataRoot: string;
@@ -186,9 +186,19 @@ export class BuildService implements Builds {
   }
 
   async sweep(): Promise<void> {
-    const tmp = join(this.#options.dataRoot, 'tmp');
-    for (const name of readdirSync(tmp)) {
-      if (BUILD_DIRECTORY.test(name)) await removeTree(join(tmp, name));
+    const { dataRoot, containers, log } = this.#options;
+    const tmp = join(dataRoot, 'tmp');
+    for (const name of readdirSync(tmp).filter((entry) => BUILD_DIRECTORY.test(entry))) {
+      const directory = join(tmp, name);
+      for (const id of notedContainers(directory)) {
+        try {
+          await containers.remove(id, { force: true, volumes: true });
+        } catch (error) {
+          if (error instanceof EngineError && error.kind === 'not-found') continue;
+          log.warn({ err: error, container: id }, 'the container of a build that was cut off could not be removed');
+        }
+      }
+      await removeTree(directory);
     }
   }
 

@@ -87,7 +87,7 @@ export interface Builds {
     readonly filters: Readonly<Record<string, readonly string[]>>;
     readonly keepBytes: number;
   }): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>;
-  /** Removes what a killed daemon left behind. At boot. */
+  /** Removes what a killed daemon left behind, containers too. At boot, when those are known again. */
   sweep(): Promise<void>;
   /** Images that steps under way stand on. */
   imagesInUse(): ReadonlySet<string>;

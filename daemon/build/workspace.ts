@@ -1,6 +1,6 @@
 // Owns what a build has on the disk while it goes on: one directory below tmp/, views of images as detached mounts, layers being made. All of
 // it goes with `close`.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { close, openPath, removeTree } from '../../addon/index.ts';
 import { newId } from '../base/ids.ts';
@@ -10,6 +10,14 @@ import { Overlay } from '../supervisor/storage/overlay.ts';
 const O_DIRECTORY = 0o200000;
 
 export const BUILD_DIRECTORY = /^build-[0-9a-f]{16}$/;
+
+const CONTAINERS = 'containers';
+
+/** Ids of the containers that were noted in the directory of a build. */
+export function notedContainers(directory: string): readonly string[] {
+  const notes = join(directory, CONTAINERS);
+  return existsSync(notes) ? readdirSync(notes) : [];
+}
 
 /** A new layer: a view to write through, and the directory where what was written is. */
 export interface LayerDraft {
@@ -39,6 +47,18 @@ export class Workspace {
     const path = join(this.directory, `${kind}-${++this.#count}`);
     mkdirSync(path, { mode: 0o755 });
     return path;
+  }
+
+  /** Notes a container of a step, so that the next start of a daemon that dies now removes it. */
+  note(containerId: string): void {
+    const notes = join(this.directory, CONTAINERS);
+    mkdirSync(notes, { recursive: true, mode: 0o700 });
+    writeFileSync(join(notes, containerId), '');
+  }
+
+  /** The container is gone, or kept on purpose. */
+  forget(containerId: string): void {
+    rmSync(join(this.directory, CONTAINERS, containerId), { force: true });
   }
 
   /** The caller closes it. */

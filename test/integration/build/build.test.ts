@@ -95,6 +95,18 @@ t.test('a client that goes away stops the build and leaves nothing', async (t) =
   t.same(left(), []);
 });
 
+t.test('a daemon that is killed removes the steps of its builds when it comes back', async (t) => {
+  const running = docker.spawn(['build', context('killed', 'FROM busybox\nRUN echo begun && sleep 1000\n')], { env });
+  await running.until('begun');
+  await daemon.restart('SIGKILL');
+  t.equal(await docker.ok('ps', '--all', '--quiet'), '');
+  t.same(
+    readdirSync(join(daemon.dataRoot, 'tmp')).filter((name) => name.startsWith('build-')),
+    [],
+  );
+  await running.done;
+});
+
 t.test('ADD unpacks archives with their owners', async (t) => {
   const archive = makeTar([
     { path: 'd/', type: 'directory', mode: 0o750, uid: 3, gid: 4 },
