@@ -217,6 +217,10 @@ function checkTags(tags: readonly string[]): void {
 /** The lines of what stands before the first stage. */
 function announce(session: BuildSession, file: Dockerfile, output: OrderedOutput<BuildLine>): void {
   for (const warning of file.warnings) output.say(0, { stream: `[Warning] ${warning}\n` });
+  if (session.request.cacheFrom.length > 0) {
+    const names = session.request.cacheFrom.join(', ');
+    output.say(0, { stream: `[Warning] --cache-from ${names} is ignored: only builds of this engine are its cache\n` });
+  }
   for (const { text } of file.globals) {
     output.say(0, { stream: `${session.nextStep(-1)} : ${text}` });
     output.say(0, { stream: '\n' });

@@ -31,7 +31,7 @@ export type RunLimits = Pick<
 >;
 
 export interface BuildRequest {
-  /** Tar of the context, plain or compressed; not read when `remote` is given, but for `client-session`. */
+  /** Tar of the context, plain or compressed; not read when `remote` is given. */
   readonly body: Readable;
   /** Address of the context; empty: the body. */
   readonly remote: string;
@@ -44,7 +44,7 @@ export interface BuildRequest {
   readonly platform: string;
   readonly noCache: boolean;
   readonly pull: boolean;
-  /** Images whose steps may be taken for hits. */
+  /** Images that the client would have taken as cache; told to be ignored. */
   readonly cacheFrom: readonly string[];
   /** Remove the containers of steps that succeeded. */
   readonly remove: boolean;
@@ -56,11 +56,6 @@ export interface BuildRequest {
   readonly limits: RunLimits;
   /** Credentials of the client for a registry, by its domain. */
   readonly credentialsFor: (domain: string) => Credentials;
-}
-
-/** An exit status that the client is to end with. */
-export interface BuildFailure {
-  readonly code: number;
 }
 
 export interface CacheRecord {

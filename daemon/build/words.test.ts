@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the forms of the shell.
 import t from 'tap';
-import { expandText, expandWord, splitWords, variablesOf } from './words.ts';
+import { expandText, expandWord, splitWords } from './words.ts';
 
 const variables: Readonly<Record<string, string>> = { V: '1.2.3', EMPTY: '', PATHS: '/a/b/c.tar.gz' };
 const lookup = (name: string): string | undefined => variables[name];
@@ -59,8 +59,4 @@ t.test('words are split outside of quotes, with the escape of the file', async (
 
 t.test('here-documents keep their quotes', async (t) => {
   t.equal(expandText('"$V" \'$V\' \\$V \\n\n', lookup), '"1.2.3" \'1.2.3\' $V \\n\n');
-});
-
-t.test('which variables a word uses', async (t) => {
-  t.same(variablesOf('$A/${B:-$C}'), ['A', 'B', 'C']);
 });

@@ -50,17 +50,6 @@ export function expandText(text: string, lookup: Lookup, escapeMark = '\\'): str
   }
 }
 
-/** Names of the variables that a word uses. */
-export function variablesOf(word: string, escapeMark = '\\'): readonly string[] {
-  const names = new Set<string>();
-  try {
-    new Expander(word, (name) => void names.add(name), escapeMark, false).all();
-  } catch {
-    // What is wrong with it is told when it is expanded.
-  }
-  return [...names];
-}
-
 class WordError extends Error {}
 
 class Expander {

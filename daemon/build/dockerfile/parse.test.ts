@@ -84,6 +84,7 @@ t.test('errors in words of Docker, with their line', async (t) => {
   fails('FROM a\nRUN --mount=type=cach,target=/x y', `${line} 2: unsupported mount type "cach"`);
   fails('FROM a\nRUN --mount=typ=cache y', `${line} 2: unexpected key 'typ' in 'typ=cache' (did you mean type?)`);
   fails('FROM a\nRUN <<EOF\nx\n', `${line} 2: unterminated heredoc: expected EOF on a line of its own`);
+  fails('FROM a\nRUN', `${line} 2: RUN requires at least one argument`);
   fails('FROM a\nENV x', 'failed to parse Dockerfile: ENV must have two arguments');
   fails(
     'FROM a\nENV a=1 b',

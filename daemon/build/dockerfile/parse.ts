@@ -210,6 +210,7 @@ function commandOf(statement: Statement): Command {
     case 'ONBUILD':
       return { keyword, trigger: triggerOf(need(), line) };
     case 'RUN': {
+      need();
       const mounts = flags.many('mount').map((text) => mountOf(text, line.line));
       const command = { mounts, network: flags.one('network'), security: flags.one('security') };
       flags.end();
