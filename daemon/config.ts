@@ -80,7 +80,7 @@ export interface DaemonConfig extends ReloadableConfig {
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly logFormat: 'text' | 'json';
-  readonly logDriver: 'json-file' | 'none';
+  readonly logDriver: 'json-file' | 'local' | 'none';
   readonly logOpts: Readonly<Record<string, string>>;
   /** Bytes. */
   readonly defaultShmSize: number;
@@ -306,7 +306,7 @@ function build(configFile: string, set: ReadonlyMap<OptionSpec, Value>): DaemonC
     dnsOptions: values.list('dns-opts'),
     dnsSearch: values.list('dns-search'),
     logFormat: values.oneOf('log-format', ['text', 'json']),
-    logDriver: values.oneOf('log-driver', ['json-file', 'none']),
+    logDriver: values.oneOf('log-driver', ['json-file', 'local', 'none']),
     logOpts: (values.raw('log-opts') ?? {}) as Readonly<Record<string, string>>,
     defaultShmSize: parseSize('default-shm-size', values.text('default-shm-size')),
     defaultRuntime: values.text('default-runtime'),

@@ -205,6 +205,10 @@ export const ContainerInspect = z.object({
   HostnamePath: string,
   HostsPath: string,
   LogPath: string,
+  LogLoss: z
+    .object({ Bytes: int64, Error: string })
+    .optional()
+    .describe('Extension: output of the last run that could not be written to the log.'),
   Name: string.describe('With a leading slash.'),
   RestartCount: int64,
   Driver: string,

@@ -12,6 +12,7 @@ import { extensionsOf } from './extensions.ts';
 import { checkHealthLabels } from './health-policy.ts';
 import { checkHostConfig, warningsOf, withDefaults } from './host-config.ts';
 import { checkLinks } from './links.ts';
+import { logWarnings } from './log-config.ts';
 import { checkConfig, mergeConfig } from './merge-config.ts';
 import { collectMounts, type MountWish } from './mount-specs.ts';
 import { checkName, generateName } from './names.ts';
@@ -51,7 +52,14 @@ export async function createContainer(
     );
     throw error;
   }
-  return { id: draft.id, warnings: [...warningsOf(draft.hostConfig), ...engine.runtime.warnings(spec)] };
+  return {
+    id: draft.id,
+    warnings: [
+      ...warningsOf(draft.hostConfig),
+      ...logWarnings(draft.hostConfig.LogConfig),
+      ...engine.runtime.warnings(spec),
+    ],
+  };
 }
 
 const taken = (name: string, holder: string): EngineError =>

@@ -6,7 +6,7 @@ import type { KeyedLock } from '../base/keyed-lock.ts';
 import type { Log } from '../base/log.ts';
 import type { Images } from '../images/types.ts';
 import type { Networks } from '../networks/types.ts';
-import type { ContainerProcess, ExecProcess, HostFeatures, Runtime, SpecInput } from '../runtime/types.ts';
+import type { ContainerProcess, ExecProcess, HostFeatures, LogLoss, Runtime, SpecInput } from '../runtime/types.ts';
 import type { ContainerTable } from '../store/containers.ts';
 import type { NewEvent } from '../store/events.ts';
 import type { ExecTable } from '../store/execs.ts';
@@ -67,6 +67,8 @@ export interface Engine extends ContainersOptions {
   readonly background: Background;
   /** Waits of restart policies, with the length of the wait in milliseconds. */
   readonly restarts: Map<string, { readonly delayMs: number; readonly timer?: NodeJS.Timeout }>;
+  /** Output of ended containers that could not be logged, by container. */
+  readonly logLosses: Map<string, LogLoss>;
   /** Being restarted on request: an exit does not remove them. */
   readonly kept: Set<string>;
   /** Follows a process to its end, see exit.ts watchExit(). */

@@ -32,6 +32,11 @@ const LOST = 'the monitor process of the container was lost';
 /** Takes an exit in. Runs under the container's lock; harmless when the row has moved on. */
 export async function exitUnderLock(engine: Engine, id: string, exit: ExitRecord): Promise<void> {
   const record = engine.table.byId(id);
+  const loss = engine.live.get(id)?.process.logLoss;
+  if (loss !== undefined) {
+    engine.logLosses.set(id, loss);
+    engine.log.warn({ container: id, ...loss }, 'output of a container could not be written to its log');
+  }
   engine.live.delete(id);
   if (record === undefined || !hasProcess(record.state)) return;
   const finishedNs = exit.finishedAt > 0n ? exit.finishedAt : nowNs();

@@ -19,7 +19,11 @@ export async function viewOf(engine: Engine, record: ContainerRecord, size: bool
   return {
     record,
     endpoints: engine.networks.endpointsOf(record.id),
-    logPath: everStarted && record.hostConfig.LogConfig?.Type !== 'none' ? logPath(engine, record.id) : '',
+    logPath:
+      everStarted && (record.hostConfig.LogConfig?.Type ?? 'json-file') === 'json-file'
+        ? logPath(engine, record.id)
+        : '',
+    logLoss: engine.live.get(record.id)?.process.logLoss ?? engine.logLosses.get(record.id),
     hostnamePath: path('hostname'),
     hostsPath: path('hosts'),
     resolvConfPath: path('resolv.conf'),

@@ -1,6 +1,6 @@
 // Owns the meaning of HostConfig.LogConfig: which drivers and options there are, and what the log writer is told. Pure.
 import type { ContainerConfig, LogConfig } from '../../api-spec/index.ts';
-import { invalidArgument } from '../base/errors.ts';
+import { invalidArgument, withContext } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
 import { nearest } from '../base/nearest.ts';
 import type { LogOptions } from '../runtime/types.ts';
@@ -17,6 +17,15 @@ const jsonFileOptions = [
   'mode',
   'max-buffer-size',
 ];
+/** What the driver `local` takes, and by how much it differs from json-file where nothing is said. */
+const localOptions = jsonFileOptions.filter(
+  (name) => !['labels', 'labels-regex', 'env', 'env-regex', 'tag'].includes(name),
+);
+const optionsOf: Readonly<Record<string, readonly string[]>> = { 'json-file': jsonFileOptions, local: localOptions };
+
+/** Where the request has no max-size: no container fills the host's disk by talking. 100 MB a container, as Docker's `local` has it. */
+const DEFAULT_MAX_SIZE = 20_000_000;
+const DEFAULT_MAX_FILE = 5;
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
 /** `10m`, `1.5g`, `100kb`, `5` -> bytes. Throws invalid-argument `invalid size: '…'`. */
@@ -31,30 +40,65 @@ export function parseSize(text: string): number {
 export function checkLogConfig(log: LogConfig): void {
   const type = log.Type ?? '';
   if (type === 'none') return;
-  if (type !== 'json-file') {
+  const known = optionsOf[type];
+  if (known === undefined) {
     throw invalidArgument(
-      `error looking up logging plugin ${type}: plugin "${type}" not found (the drivers are json-file and none)`,
+      `error looking up logging plugin ${type}: plugin "${type}" not found (the drivers are json-file, local and none)`,
     );
   }
+  checkMode(log.Config ?? {});
   for (const name of Object.keys(log.Config ?? {})) {
-    if (jsonFileOptions.includes(name)) continue;
-    const near = nearest(name, jsonFileOptions);
+    if (known.includes(name)) continue;
+    const near = nearest(name, known);
     const hint = near.length === 0 ? '' : ` (did you mean ${near.join(' or ')}?)`;
-    throw invalidArgument(`unknown log opt '${name}' for json-file log driver${hint}`);
+    const where = type === 'local' ? 'log driver local' : 'json-file log driver';
+    throw invalidArgument(`unknown log opt '${name}' for ${where}${hint}`);
   }
   limits(log);
+}
+
+/**
+ * Both modes write in the same way: the monitor writes to a file, what cannot be written is counted and the container goes on. So nothing
+ * has to be buffered for a writer that waits.
+ */
+function checkMode(options: Readonly<Record<string, string>>): void {
+  const mode = options.mode ?? '';
+  if (!['', 'blocking', 'non-blocking'].includes(mode)) {
+    throw invalidArgument(`logger: logging mode not supported: ${mode}`);
+  }
+  const size = options['max-buffer-size'];
+  if (size === undefined) return;
+  if (mode !== 'non-blocking') {
+    throw invalidArgument("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+  }
+  try {
+    parseSize(size);
+  } catch (error) {
+    throw withContext('error parsing option max-buffer-size', error);
+  }
+}
+
+/** Sentences about options that have no effect here. */
+export function logWarnings(log: LogConfig | undefined): readonly string[] {
+  return log?.Config?.compress === 'true'
+    ? ['Rotated log files are not compressed by this engine. The log option compress was ignored.']
+    : [];
 }
 
 function limits(log: LogConfig): { readonly maxSize: number; readonly maxFile: number } {
   const options = log.Config ?? {};
   const size = options['max-size'] ?? '';
   const file = options['max-file'] ?? '';
-  const maxSize = size === '' || size === '-1' ? 0 : parseSize(size);
+  const isLocal = log.Type === 'local';
+  // Docker asks for max-size before it takes max-file; local has one by itself.
+  const bounded = size === '' && (isLocal || file === '');
+  const maxSize = bounded ? DEFAULT_MAX_SIZE : size === '' || size === '-1' ? 0 : parseSize(size);
   if (file !== '' && !/^\d+$/.test(file))
     throw invalidArgument(`invalid max-file "${file}": expected a number of files`);
-  const maxFile = file === '' ? 1 : Number(file);
+  const maxFile = file !== '' ? Number(file) : bounded || isLocal ? DEFAULT_MAX_FILE : 1;
   if (maxFile < 1) throw invalidArgument('max-file cannot be less than 1');
-  if (maxFile > 1 && maxSize === 0) throw invalidArgument('max-file needs max-size: without it no file is ever full');
+  if (file !== '' && maxFile > 1 && maxSize === 0)
+    throw invalidArgument('max-file needs max-size: without it no file is ever full');
   return { maxSize, maxFile };
 }
 

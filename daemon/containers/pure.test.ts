@@ -3,7 +3,7 @@ import t from 'tap';
 import { parseDetachKeys } from './detach-keys.ts';
 import { type ContainerDefaults, checkHostConfig, warningsOf, withDefaults } from './host-config.ts';
 import { hostsFile, resolvConf } from './hosts-files.ts';
-import { checkLogConfig, logOptionsOf, parseSize } from './log-config.ts';
+import { checkLogConfig, logOptionsOf, logWarnings, parseSize } from './log-config.ts';
 import { checkName, generateName } from './names.ts';
 import { initialNetworking, networkPlan } from './network-plan.ts';
 import { cgroupPath } from './paths.ts';
@@ -64,6 +64,18 @@ t.test('log options', async (t) => {
   t.throws(() => checkLogConfig({ Type: 'json-file', Config: { 'max-sizee': '1' } }), {
     message: /^unknown log opt 'max-sizee' for json-file log driver.*max-size/,
   });
+  const check = (Type: string, Config: Record<string, string>) => () => checkLogConfig({ Type, Config });
+  t.doesNotThrow(check('local', { 'max-size': '1m', 'max-file': '3', compress: 'true' }));
+  t.throws(check('local', { tag: 'x' }), { message: /^unknown log opt 'tag' for log driver local/ });
+  t.throws(check('json-file', { mode: 'foo' }), { message: 'logger: logging mode not supported: foo' });
+  t.throws(check('json-file', { 'max-buffer-size': '1m' }), {
+    message: "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+  });
+  t.throws(check('json-file', { mode: 'non-blocking', 'max-buffer-size': 'x' }), {
+    message: "error parsing option max-buffer-size: invalid size: 'x'",
+  });
+  t.same(logWarnings({ Type: 'json-file', Config: { compress: 'true' } }).length, 1);
+  t.same(logWarnings(undefined), []);
   const names = { id: 'f'.repeat(64), name: 'web', imageId: `sha256:${'a'.repeat(64)}`, imageReference: 'busybox' };
   t.same(
     logOptionsOf(
@@ -77,6 +89,15 @@ t.test('log options', async (t) => {
     { driver: 'json-file', maxSize: 1024, maxFile: 3, attrs: { a: '1', E: 'v', tag: `web/${'f'.repeat(12)}` } },
   );
   t.match(logOptionsOf({ Type: 'none' }, {}, names), { driver: 'none' });
+  const bounds = (Type: string, Config: Record<string, string>) => {
+    const { maxSize, maxFile } = logOptionsOf({ Type, Config }, {}, names);
+    return [maxSize, maxFile];
+  };
+  t.same(bounds('json-file', {}), [20_000_000, 5], 'bounded where nothing is said');
+  t.same(bounds('json-file', { 'max-size': '-1' }), [0, 1], 'unbounded on request');
+  t.same(bounds('json-file', { 'max-size': '1k' }), [1024, 1]);
+  t.same(bounds('local', { 'max-size': '1k' }), [1024, 5]);
+  t.same(bounds('local', { 'max-file': '2' }), [20_000_000, 2]);
 });
 
 t.test('hosts and resolv.conf', async (t) => {

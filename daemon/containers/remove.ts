@@ -44,6 +44,7 @@ export async function finishRemoval(engine: Engine, record: ContainerRecord, opt
     throw error;
   }
   engine.live.delete(id);
+  engine.logLosses.delete(id);
   engine.waiters.removed(id, { statusCode: options.exitCode });
   engine.background.run('remove files', id, () => removeFiles(engine, record));
   if (options.volumes) await removeVolumes(engine, record);

@@ -78,6 +78,7 @@ export class ContainerService implements Containers {
       waiters: new Waiters(),
       background: new Background(options.log),
       restarts: new Map(),
+      logLosses: new Map(),
       kept: new Set(),
       watch: (id, process) => watchExit(engine, id, process),
       swept: Promise.withResolvers<void>(),

@@ -60,6 +60,7 @@ export async function startUnderLock(
 /** Transaction 1. */
 function writeIntent(engine: Engine, before: ContainerRecord, trigger: 'start' | 'restart-due'): ContainerRecord {
   const onRequest = trigger === 'start';
+  engine.logLosses.delete(before.id);
   if (onRequest) engine.restarts.delete(before.id);
   const record = engine.table.transition(before.id, sourcesOf(trigger), 'starting', {
     bootId: engine.bootId,

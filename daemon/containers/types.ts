@@ -1,4 +1,5 @@
 // Owns the contract of the containers room: the record of a container and the service that http and main use.
+
 import type { Readable } from 'node:stream';
 import type {
   ContainerConfig,
@@ -11,6 +12,7 @@ import type {
   NetworkingConfig,
 } from '../../api-spec/index.ts';
 import type { Endpoint } from '../networks/types.ts';
+import type { LogLoss } from '../runtime/types.ts';
 import type { ExecRow, StoredExecConfig } from '../store/execs.ts';
 import type { HealthRow } from '../store/health.ts';
 import type { OomReport } from '../supervisor/process/oom-log.ts';
@@ -81,6 +83,8 @@ export interface ContainerView {
   readonly record: ContainerRecord;
   readonly endpoints: readonly Endpoint[];
   readonly logPath: string;
+  /** Of the last run, as far as this daemon has heard of it. */
+  readonly logLoss?: LogLoss | undefined;
   readonly hostnamePath: string;
   readonly hostsPath: string;
   readonly resolvConfPath: string;

@@ -1,12 +1,12 @@
 // Owns a running container as seen through its monitor: sessions, clients, signals, the end. The monitor is the parent of every process
 // here, so no pid can be mistaken. Builds no plan (launch.ts and exec-plan.ts do).
-import { takeDescriptor } from '../../addon/index.ts';
+import { errorName, takeDescriptor } from '../../addon/index.ts';
 import { EngineError, internal, notFound } from '../base/errors.ts';
 import { type Attempt, launchError, monitorLost } from './launch-message.ts';
 import { closeAll, type MonitorConnection } from './monitor-connection.ts';
 import { bigintField, type Message, messageType, numberField, stream, textField } from './protocol.ts';
 import { readExecRecord, readExitRecord } from './run-directory.ts';
-import type { AttachRequest, ContainerProcess, ExecInput, ExecProcess, ExitRecord, Started } from './types.ts';
+import type { AttachRequest, ContainerProcess, ExecInput, ExecProcess, ExitRecord, LogLoss, Started } from './types.ts';
 
 const SIGKILL = 9;
 const KILLED = 128 + SIGKILL;
@@ -45,6 +45,7 @@ export class MonitorClient implements ContainerProcess {
   readonly #adopted = new Map<string, ExecProcess>();
   #held: readonly number[] = [];
   #running: Started | undefined;
+  #logLoss: LogLoss | undefined;
   readonly #attempt: Attempt;
   #ended = false;
   #clients = 0;
@@ -86,6 +87,10 @@ export class MonitorClient implements ContainerProcess {
 
   get sessions(): ReadonlyMap<string, ExecProcess> {
     return this.#adopted;
+  }
+
+  get logLoss(): LogLoss | undefined {
+    return this.#logLoss;
   }
 
   attach(request: AttachRequest, onDetached?: (reason: string) => void): void {
@@ -222,6 +227,9 @@ export class MonitorClient implements ContainerProcess {
           pid: this.#running?.pid ?? 0,
           monitorLost: false,
         });
+        break;
+      case messageType.logError:
+        this.#logLoss = { bytes: numberField(message, 'lost'), error: errorName(numberField(message, 'errno')) };
         break;
       case messageType.detached: {
         const client = textField(message, 'client');

@@ -152,11 +152,20 @@ export interface ExecInput {
 }
 
 /** A running container, by its monitor. Signals and exec go through the monitor, which is PID 1's parent: no pid can be mistaken. */
+export interface LogLoss {
+  /** Of records. */
+  readonly bytes: number;
+  /** Name of the last error, `ENOSPC`. */
+  readonly error: string;
+}
+
 export interface ContainerProcess {
   readonly started: Started;
   readonly monitorPid: number;
   /** Resolves once, after the exit record is on disk. Never rejects. */
   readonly exited: Promise<ExitRecord>;
+  /** Output that could not be written to the log, so far; undefined: all was. */
+  readonly logLoss?: LogLoss | undefined;
   attach(request: AttachRequest, onDetached?: (reason: string) => void): void;
   signal(signal: number): void;
   resize(rows: number, columns: number): void;

@@ -79,7 +79,7 @@ export class SystemService implements System {
         Volume: ['local'],
         Network: ['bridge', 'host', 'null'],
         Authorization: null,
-        Log: ['json-file', 'none'],
+        Log: ['json-file', 'local', 'none'],
       },
       ...this.#resourceSupport(),
       IPv4Forwarding: forwardsIpv4(),

@@ -32,6 +32,18 @@ uint64_t monotonic_ms() {
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
 }
 
+// At most once a second, and only when more has been lost.
+void tell_log_errors(Monitor &monitor) {
+  if (monitor.log.lost() == monitor.log_lost_told) return;
+  uint64_t now = monotonic_ms();
+  if (monitor.log_told_at != 0 && now - monitor.log_told_at < kLogErrorEveryMs) return;
+  monitor.log_told_at = now;
+  monitor.log_lost_told = monitor.log.lost();
+  FrameWriter frame(message::log_error);
+  frame.number(field::errno_, static_cast<uint64_t>(monitor.log.lost_error())).number(field::lost, monitor.log_lost_told);
+  monitor.link.send(frame);
+}
+
 void say_hello(Monitor &monitor) {
   FrameWriter frame(message::hello);
   frame.number(field::version, kProtocolVersion).text(field::id, monitor.id);
@@ -190,6 +202,9 @@ void container_exited(Monitor &monitor, int code, int signal) {
   session.state = SessionState::exited;
   session_drain(session);
   if (monitor.logging) monitor.log.finish(now_ns());
+  // The last word on what was lost comes before the end.
+  monitor.log_told_at = 0;
+  tell_log_errors(monitor);
   session_close_stdin(session);
   monitor.state = MonitorState::exited;
   write_exit_record(monitor.run_directory.get(), monitor.mark, finished_at, code, signal);
@@ -273,18 +288,6 @@ void watch_children(Monitor &monitor) {
   monitor.loop.want(monitor.child_watch, EPOLLIN);
 }
 
-// At most once a second, and only when more has been lost.
-void tell_log_errors(Monitor &monitor) {
-  if (monitor.log.lost() == monitor.log_lost_told) return;
-  uint64_t now = monotonic_ms();
-  if (monitor.log_told_at != 0 && now - monitor.log_told_at < kLogErrorEveryMs) return;
-  monitor.log_told_at = now;
-  monitor.log_lost_told = monitor.log.lost();
-  FrameWriter frame(message::log_error);
-  frame.number(field::errno_, static_cast<uint64_t>(monitor.log.lost_error())).number(field::lost, monitor.log_lost_told);
-  monitor.link.send(frame);
-}
-
 bool clients_left(const Monitor &monitor) {
   for (Session *session = monitor.container; session; session = session->next) {
     if (session->clients) return true;
@@ -310,6 +313,9 @@ void monitor_accept(void *owner, uint32_t) {
   if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != 0) return;
   monitor.link.connect(static_cast<UniqueFd &&>(connection));
   say_hello(monitor);
+  // A new daemon has not heard of it.
+  monitor.log_lost_told = 0;
+  monitor.log_told_at = 0;
 }
 
 // The session that a message names; the container when it names none.

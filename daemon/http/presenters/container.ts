@@ -114,6 +114,7 @@ export function presentContainer(view: ContainerView, names: NetworkNames, versi
     HostnamePath: view.hostnamePath,
     HostsPath: view.hostsPath,
     LogPath: view.logPath,
+    ...(view.logLoss === undefined ? {} : { LogLoss: { Bytes: view.logLoss.bytes, Error: view.logLoss.error } }),
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: view.graphDriver.name,

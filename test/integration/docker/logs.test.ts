@@ -178,3 +178,21 @@ t.test('two clients at once see the same', async (t) => {
   for (const viewer of viewers) t.match(await viewer.done, { stdout: 'one\n', stderr: 'two\n' });
   await docker.ok('rm', 'pair');
 });
+
+t.test('the driver local, rotated', async (t) => {
+  const script = 'n=0; while [ $n -lt 300 ]; do n=$((n+1)); echo line $n; done';
+  const options = ['--log-driver', 'local', '--log-opt', 'max-size=4k', '--log-opt', 'max-file=2'];
+  await docker.ok('run', '--name', 'local', ...options, 'busybox', 'sh', '-c', script);
+  t.equal(await docker.inspect('local', '{{.HostConfig.LogConfig.Type}}{{.LogPath}}'), 'local');
+  const lines = (await docker.ok('logs', 'local')).split('\n');
+  t.equal(lines.at(-1), 'line 300');
+  if (!isDockerd) t.ok(lines.length < 300, 'the oldest are gone');
+  const first = Number(lines[0]?.split(' ')[1]);
+  t.same(
+    lines,
+    lines.map((_, index) => `line ${first + index}`),
+    'none is missing in between',
+  );
+  t.equal(await docker.ok('logs', '-n', '2', 'local'), 'line 299\nline 300');
+  await docker.ok('rm', 'local');
+});
