@@ -121,19 +121,21 @@ export class LayerStore {
 
   /**
    * Makes the layer when it is not there. Calls for the same layer share the work. The caller holds the layer. Throws invalid-argument
-   * when its bytes or its contents do not have the digest that they must have.
+   * when its bytes or its contents do not have the digest that they must have. `turn` runs the unpacking when its turn has come, in
+   * place of this store's own bound: for sources that may keep it waiting, which must not hold up the others.
    */
   async ensure(
     parent: string,
     diffId: string,
     position: number,
     origin: () => Promise<LayerOrigin>,
+    turn: (work: () => Promise<LayerRow>) => Promise<LayerRow> = (work) => this.#slots.run(work),
   ): Promise<LayerRow> {
     const chainId = chainIdOf(parent, diffId);
     return this.#lock.run(chainId, async () => {
       const known = this.table.get(chainId);
       if (known !== undefined) return known;
-      return this.#slots.run(async () => {
+      return turn(async () => {
         const made = await this.#unpack(await origin(), true);
         try {
           if (made.layer.diffId !== diffId) {

@@ -76,8 +76,7 @@ export class ImageService implements Images {
       dataRoot,
       log,
       bootId: options.bootId ?? currentBoot(),
-      // More than processors: one that waits for its download needs none.
-      parallel: Math.max(4, availableParallelism()),
+      parallel: Math.max(2, availableParallelism()),
       limits: options.limits ?? defaultLimits,
     });
     this.#catalog = new Catalog(this.#table, this.#layers.table);

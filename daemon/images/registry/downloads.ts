@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { constants, createReadStream, mkdirSync, readdirSync } from 'node:fs';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ArchiveSource, close, socketPair } from '../../../addon/index.ts';
@@ -54,6 +55,8 @@ export class Download {
   readonly path: string;
   /** Settles when all bytes are there, or none will come any more. */
   readonly done: Promise<void>;
+  /** Resolves when its turn has come, or it has ended without. */
+  readonly begun: Promise<void>;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<Listener>();
   readonly #followers = new Set<Socket>();
@@ -61,6 +64,7 @@ export class Download {
   #received = 0;
   #resumed = false;
   #state: DownloadState = { state: 'waiting' };
+  #begin: () => void = () => undefined;
   users = 0;
 
   constructor(
@@ -71,7 +75,11 @@ export class Download {
     this.digest = blob.digest;
     this.size = blob.size;
     this.path = path;
+    this.begun = new Promise((resolve) => {
+      this.#begin = resolve;
+    });
     this.done = run(this, this.#stop.signal).finally(() => {
+      this.#begin();
       for (const follower of this.#followers) follower.end();
     });
     this.done.catch(() => undefined);
@@ -158,6 +166,7 @@ export class Download {
 
   tell(state: DownloadState): void {
     this.#state = state;
+    this.#begin();
     for (const listener of this.#listeners) listener(state);
   }
 
@@ -177,6 +186,8 @@ export class Download {
 }
 
 export class Downloads {
+  /** Unpackings of downloads: as many as may be waiting for their bytes, and one for each processor. */
+  readonly unpackings: Gate;
   readonly #options: DownloadsOptions;
   readonly #directory: string;
   readonly #running = new Map<string, Download>();
@@ -187,6 +198,7 @@ export class Downloads {
     this.#options = options;
     this.#directory = join(options.dataRoot, 'images', 'downloads');
     this.#gate = new Gate(options.limit);
+    this.unpackings = new Gate(() => options.limit() + availableParallelism());
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
   }
 

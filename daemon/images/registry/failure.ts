@@ -141,7 +141,12 @@ export function pullError(reference: Reference, error: unknown): EngineError {
     default:
       break;
   }
-  if (error.status === 404) return notFound(`manifest for ${familiarName(reference)} not found: ${text}`, error);
+  if (error.status === 404) {
+    const what = error.request.includes('/manifests/')
+      ? `manifest for ${familiarName(reference)} not found`
+      : error.request;
+    return notFound(`${what}: ${text}`, error);
+  }
   // Not unauthorized: at a 401 the docker command would ask for a password, in scripts too.
   return internal(`${error.request}: ${text}`, error);
 }

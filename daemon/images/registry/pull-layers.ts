@@ -2,9 +2,10 @@
 // directories. What is shared with another pull is done once. Records nothing.
 import { EngineError, internal } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
-import type { LayerStore } from '../layer-store.ts';
+import type { LayerOrigin, LayerStore } from '../layer-store.ts';
 import type { Repository } from './connect.ts';
 import type { Download, DownloadState, Downloads, Following, OpenBlob } from './downloads.ts';
+import type { Gate } from './gate.ts';
 import type { Descriptor } from './manifest.ts';
 import { LayerProgress } from './progress.ts';
 import type { Report } from './types.ts';
@@ -74,7 +75,7 @@ async function pullLayer(
     const download = await downloads.acquire(layer.blob, openBlob);
     let needed = true;
     try {
-      await unpackFrom(layers, download, layer, signal);
+      await unpackFrom(layers, downloads.unpackings, download, layer, signal);
       needed = false;
       layer.progress.word('Pull complete');
       return;
@@ -96,7 +97,13 @@ async function pullLayer(
   }
 }
 
-async function unpackFrom(layers: LayerStore, download: Download, layer: Layer, signal: AbortSignal): Promise<void> {
+async function unpackFrom(
+  layers: LayerStore,
+  unpackings: Gate,
+  download: Download,
+  layer: Layer,
+  signal: AbortSignal,
+): Promise<void> {
   const { progress, blob } = layer;
   const total = blob.size;
   let following: Following | undefined;
@@ -118,14 +125,16 @@ async function unpackFrom(layers: LayerStore, download: Download, layer: Layer, 
   const stopped = (): void => following?.end();
   signal.addEventListener('abort', stopped);
   try {
-    await layers.ensure(layer.parent, layer.diffId, layer.position, async () => {
+    await download.begun;
+    const origin = async (): Promise<LayerOrigin> => {
       signal.throwIfAborted();
       following = await download.follow((bytes) => {
         read = bytes;
         if (complete) progress.amount('Extracting', bytes, total);
       });
       return { source: following.source, digest: blob.digest };
-    });
+    };
+    await layers.ensure(layer.parent, layer.diffId, layer.position, origin, (work) => unpackings.run(signal, work));
   } finally {
     signal.removeEventListener('abort', stopped);
     stopListening();

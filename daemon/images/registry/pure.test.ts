@@ -32,7 +32,7 @@ t.test('challenges', async (t) => {
 });
 
 t.test('failures', async (t) => {
-  const request = 'Get "https://r/v2/x"';
+  const request = 'Get "https://r/v2/x/manifests/v1"';
   const body = (code: string, message: string) => JSON.stringify({ errors: [{ code, message }] });
   const reference = { domain: 'docker.io', path: 'library/x', tag: 'v1', digest: '' };
   const cases: [number, string, string, string][] = [
@@ -63,6 +63,10 @@ t.test('failures', async (t) => {
   for (const [status, text, kind, message] of cases) {
     t.match(pullError(reference, failureOf(status, 'R', text, request)), { kind, message }, `${status} ${text}`);
   }
+  t.match(pullError(reference, failureOf(404, 'R', body('BLOB_UNKNOWN', 'no blob'), 'Get "https://r/v2/x/blobs/y"')), {
+    kind: 'not-found',
+    message: 'Get "https://r/v2/x/blobs/y": blob unknown: no blob',
+  });
   t.match(registryError(failureOf(401, 'R', '{"details":"bad password"}', request)), {
     kind: 'unauthorized',
     message: /unauthorized: bad password/,

@@ -87,6 +87,27 @@ t.test('layers that are there, and all tags', async (t) => {
   t.equal(pulled.match(/: Pull complete$/gm)?.length, 2);
 });
 
+t.test('an image that was committed', async (t) => {
+  const base = `${host}/team/committed:base`;
+  const name = `${host}/team/committed:v1`;
+  await load(daemon, layered([base]));
+  await daemon.dockerOk(['push', base]);
+  await daemon.dockerOk(['run', '--name', 'committed', base, 'sh', '-c', 'echo changed >/file0; rm /file1']);
+  await daemon.dockerOk(['commit', '--change', 'ENV A=1', 'committed', name]);
+  await daemon.dockerOk(['rm', 'committed']);
+  const pushed = await daemon.dockerOk(['push', name]);
+  t.equal(pushed.match(/: Layer already exists$/gm)?.length, 3);
+  t.equal(pushed.match(/: Pushed$/gm)?.length, 1);
+  const id = await daemon.dockerOk(['image', 'inspect', '--format', '{{.Id}}', name]);
+  await daemon.dockerOk(['rmi', name]);
+  await daemon.dockerOk(['pull', name]);
+  t.equal(await daemon.dockerOk(['image', 'inspect', '--format', '{{.Id}}', name]), id);
+  t.equal(
+    await daemon.dockerOk(['run', '--rm', name, 'sh', '-c', 'cat /file0; ls / | grep file1; echo $A']),
+    'changed\n1',
+  );
+});
+
 t.test('events are those of Docker', async (t) => {
   const name = `${host}/team/events:v1`;
   const since = String(Date.now() / 1000);
