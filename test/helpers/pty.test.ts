@@ -13,6 +13,8 @@ t.test('size, typing, resize and interrupt', async (t) => {
   pty.resize(20, 60);
   pty.type('\r');
   await pty.expect('20 60');
+  pty.type('x\r');
+  await pty.expect('x\r\nx'); // cat has begun: an interrupt between two commands is the shell's, which goes on
   pty.type('\x03');
   t.equal(await pty.exit, 130);
 });
