@@ -135,6 +135,9 @@ async function unpackFrom(
       return { source: following.source, digest: blob.digest };
     };
     await layers.ensure(layer.parent, layer.diffId, layer.position, origin, (work) => unpackings.run(signal, work));
+    // A small layer is unpacked before the reader has told of a byte: its line would go from downloaded to done.
+    read = total;
+    if (complete) progress.amount('Extracting', total, total);
   } finally {
     signal.removeEventListener('abort', stopped);
     stopListening();
