@@ -1,6 +1,6 @@
 // Every step of a launch and of the set-up of networks and storage made to fail in turn: the error names the step, nothing is left behind,
 // and the next try succeeds.
-import { execFileSync } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import type { Leaks } from '../../api-spec/index.ts';
 import { Client, routes } from '../../client/index.ts';
@@ -26,9 +26,14 @@ async function withFaults(steps: readonly string[]): Promise<void> {
 
 /** Descriptors of the daemon but sockets of clients, by what they lead to. */
 const descriptors = (): string[] =>
-  execFileSync('ls', ['-l', `/proc/${daemon.pid}/fd`], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.split(' -> ')[1] ?? '')
+  readdirSync(`/proc/${daemon.pid}/fd`)
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/${daemon.pid}/fd/${fd}`);
+      } catch {
+        return ''; // it has been closed meanwhile
+      }
+    })
     .filter((target) => /^(net:|\/$|mnt:)|overlay|containers/.test(target))
     .sort();
 
